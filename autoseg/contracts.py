@@ -1,0 +1,451 @@
+"""The records of the row: what each stage hands to the next.
+
+    folder ─▶ Dataset (+ CaseScan per case) ─▶ Fingerprint ─▶ Plan ─▶ Prepared ─▶ TrainedModel ─▶ Validation
+           ─▶ Selection ─▶ Prediction ─▶ Report
+
+Label volumes inside autoseg hold *class indices*: 0 background, k the k-th ``Label``, and ``LabelSet.ignore_index`` where
+nothing was annotated. File values appear on reading and on writing only. Volumes are canonical: axes ``(z, y, x)``
+growing towards Superior, Posterior, Left. ``Fingerprint`` and ``Plan`` live in ``planners.contracts``.
+"""
+
+from typing import Literal
+
+from planners.contracts import (
+    Box,
+    Configuration,
+    ConfigurationName,
+    LabelKind,
+    Preset,
+    Record,
+    Shape,
+    Spacing,
+    StageRecord,
+)
+
+# ------------------------------------------------------------------------------------------------------ settings
+
+
+class Settings(Record):
+    """What a user may ask for; the options of ``autoseg run`` are these fields."""
+
+    hours: float | None = None  # null: as long as the preset takes
+    preset: Preset = "standard"
+    device: str = "auto"
+    holdout: float = 0.0
+    folds: int = 5
+    seed: int = 0
+    deterministic: bool = False
+    planner: str = "auto"
+
+
+class Run(Record):
+    """``run.json``: what was asked, and what it has cost so far. The only record that names an absolute path."""
+
+    schema_version: int = 1
+    source: str  # the dataset's root; paths in other records are relative to it
+    settings: Settings
+    worked_s: float = 0.0  # wall-clock spent working, summed over restarts
+    peak_memory_bytes: int = 0  # largest sampled memory of the process tree (PSS where the system tells it)
+
+
+# ------------------------------------------------------------------------------------------------------- dataset
+
+
+class Channel(Record):
+    """An input channel. ``name`` is the user's word for it, e.g. ``CT``, ``T1``, ``R``."""
+
+    name: str
+
+
+class Label(Record):
+    """A class. Its index inside autoseg is its position in ``LabelSet.labels`` plus one."""
+
+    name: str
+    value: int  # in the files
+
+
+class Region(Record):
+    """A union of classes with a network output of its own, e.g. "whole tumour"."""
+
+    name: str
+    members: tuple[int, ...]  # class indices
+    writes: int  # file value painted where this region is predicted; later regions paint over earlier ones
+
+
+class LabelSet(Record):
+    """What is to be predicted. Exclusive labels compete (softmax); regions may overlap (sigmoid)."""
+
+    kind: LabelKind = "exclusive"
+    labels: tuple[Label, ...]
+    regions: tuple[Region, ...] = ()  # empty for exclusive labels; in painting order
+    background_value: int = 0
+    ignore_value: int | None = None  # null: everything is annotated
+
+    @property
+    def ignore_index(self) -> int | None:
+        """The class index of unannotated voxels in canonical label volumes."""
+        return None if self.ignore_value is None else len(self.labels) + 1
+
+    @property
+    def heads(self) -> int:
+        """Output channels of a network."""
+        return len(self.regions) if self.kind == "regions" else len(self.labels) + 1
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of what is scored: the regions, or the labels without background."""
+        return tuple(item.name for item in (self.regions if self.kind == "regions" else self.labels))
+
+    @property
+    def members(self) -> tuple[tuple[int, ...], ...]:
+        """Class indices of each target, in the order of ``targets``."""
+        if self.kind == "regions":
+            return tuple(region.members for region in self.regions)
+        return tuple((index + 1,) for index in range(len(self.labels)))
+
+
+class Case(Record):
+    """One image set with at most one label. Paths are relative to the dataset's root, POSIX style."""
+
+    case: str
+    subject: str
+    images: tuple[str, ...]  # one file per channel, or one file that holds all channels
+    label: str | None = None  # null: to be predicted only
+    given_holdout: bool = False  # the source itself sets it apart (imagesTs with labels)
+
+
+class AuditEntry(Record):
+    """The verdict on one case. A quarantined case takes no part in anything and is listed in the report."""
+
+    case: str
+    verdict: Literal["ok", "repaired", "quarantined", "fatal"]
+    reason: str = ""
+    repair: str = ""
+
+
+class Audit(Record):
+    """Verdicts on all cases, and files that belong to none."""
+
+    entries: tuple[AuditEntry, ...]
+    left_over: tuple[str, ...] = ()
+
+
+class Split(Record):
+    """Who trains and who tests. ``folds[k]`` are the validation cases of fold k; subjects are never torn apart."""
+
+    holdout: tuple[str, ...] = ()
+    folds: tuple[tuple[str, ...], ...]  # a single empty fold: too few cases to validate on
+    seed: int
+    because: str
+
+
+class IntensitySketch(Record):
+    """A mergeable summary of a set of voxel values: moments and evenly spaced quantiles (minimum first, maximum last)."""
+
+    count: int
+    mean: float
+    std: float
+    quantiles: tuple[float, ...]
+
+
+class TargetScan(Record):
+    """One target (label or region) in one case."""
+
+    name: str
+    voxels: int
+    components: int
+    component_voxels: tuple[int, ...]  # the largest ones first, at most 64
+    box: Box | None = None  # null: absent
+
+
+class CaseScan(Record):
+    """Everything the later stages must know of a case without opening its files again."""
+
+    case: str
+    content: str  # SHA-256 over the files' bytes
+    shape: Shape  # canonical
+    spacing_mm: Spacing  # canonical
+    spacing_known: bool
+    orientation: str  # axis codes of the source file
+    nonzero_box: Box
+    dtype: str
+    overall: tuple[IntensitySketch, ...]  # per channel
+    foreground: tuple[IntensitySketch | None, ...]  # per channel; null: no foreground
+    label_values: tuple[int, ...]  # file values that occur
+    targets: tuple[TargetScan, ...]
+
+
+class CaseContent(Record):
+    """Ties a dataset's digest to the bytes of its files."""
+
+    case: str
+    content: str
+
+
+class Dataset(StageRecord):
+    """The cases of a folder, audited and split."""
+
+    layout: str
+    dimension: Literal[2, 3]
+    channels: tuple[Channel, ...]
+    labels: LabelSet
+    cases: tuple[Case, ...]  # usable ones, sorted by name; unlabelled ones are only predicted
+    contents: tuple[CaseContent, ...]
+    split: Split
+    audit: Audit
+
+    @property
+    def development(self) -> tuple[str, ...]:
+        """Labelled cases outside the hold-out, sorted."""
+        kept_out = set(self.split.holdout)
+        return tuple(case.case for case in self.cases if case.label is not None and case.case not in kept_out)
+
+    def case(self, name: str) -> Case:
+        """The case called ``name``.
+
+        Raises:
+            KeyError: No such case.
+        """
+        for case in self.cases:
+            if case.case == name:
+                return case
+        raise KeyError(name)
+
+
+# --------------------------------------------------------------------------------------------------- preprocess
+
+
+class PreparedCase(Record):
+    """Geometry bookkeeping of one preprocessed case; enough to bring a prediction back."""
+
+    case: str
+    source_shape: Shape  # canonical grid
+    source_spacing_mm: Spacing
+    crop_box: Box  # in the canonical grid
+    shape: Shape  # after resampling
+    spacing_mm: Spacing  # after resampling
+
+
+class PreparedConfiguration(Record):
+    """All development cases as one configuration wants them."""
+
+    configuration: ConfigurationName
+    cases: tuple[PreparedCase, ...]
+    bytes: int
+
+
+class Prepared(StageRecord):
+    """What preprocessing left on disk: ``<configuration>/<case>.npy`` and ``<configuration>/<case>_label.npy``."""
+
+    configurations: tuple[PreparedConfiguration, ...]
+
+
+# --------------------------------------------------------------------------------------------------------- train
+
+
+class CurvePoint(Record):
+    """A stretch of training, averaged."""
+
+    step: int
+    seconds: float
+    loss: float
+    learning_rate: float
+
+
+class TrainedModel(StageRecord):
+    """One job: a configuration trained without one fold, and its predictions of that fold."""
+
+    configuration: ConfigurationName
+    fold: int
+    weights: str  # SHA-256 of the weights file
+    steps: int
+    planned_steps: int
+    seconds: float
+    data_wait_share: float
+    peak_memory_bytes: int | None = None  # null where it cannot be measured
+    curve: tuple[CurvePoint, ...]
+    out_of_fold: tuple[str, ...]  # cases predicted by this model, which never saw them
+
+
+# ------------------------------------------------------------------------------------------------------- scoring
+
+
+class Interval(Record):
+    """An estimate with its 95 % bootstrap interval over subjects."""
+
+    value: float | None = None  # null: undefined, no case could be scored; low and high alike
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+
+
+class TargetScore(Record):
+    """Agreement on one target in one case. Null: undefined because the target is absent from the reference."""
+
+    target: str
+    dice: float | None  # null: absent from both; 0 where predicted but absent from the reference
+    nsd: float | None = None
+    hd95_mm: float | None = None  # null also where one of the two is empty
+    reference_mm3: float
+    predicted_mm3: float
+
+
+class CaseScore(Record):
+    """All targets of one case."""
+
+    case: str
+    subject: str
+    targets: tuple[TargetScore, ...]
+
+
+class TargetSummary(Record):
+    """One target over all cases."""
+
+    target: str
+    dice: Interval
+    nsd: Interval
+    hd95_mm: Interval
+    absent: int  # cases without the target in the reference; scored 0 if predicted there, else left out
+
+
+class Scores(Record):
+    """Per case, per target, and overall. ``mean_dice`` averages per target first, then over targets."""
+
+    tolerance_mm: float  # of the normalised surface distance (NSD)
+    cases: tuple[CaseScore, ...]
+    targets: tuple[TargetSummary, ...]
+    mean_dice: Interval
+    mean_nsd: Interval
+    convention: str
+
+
+class ConfigurationValidation(Record):
+    """Out-of-fold scores of one configuration, before any choice."""
+
+    configuration: ConfigurationName
+    oof: Scores
+
+
+class Validation(StageRecord):
+    """Every configuration's cross-validation on whole volumes in the original space."""
+
+    configurations: tuple[ConfigurationValidation, ...]
+
+
+# -------------------------------------------------------------------------------------------------------- select
+
+
+class Member(Record):
+    """One configuration's weight in the ensemble; all its fold models belong to it."""
+
+    configuration: ConfigurationName
+    weight: float
+
+
+class Postprocessing(Record):
+    """What happens to one target after blending, in this order: threshold, keep-largest, minimum size, holes."""
+
+    target: str
+    keep_largest: bool = False
+    minimum_mm3: float = 0.0
+    fill_holes: bool = False
+
+
+class Trial(Record):
+    """One candidate of the search and its out-of-fold score."""
+
+    number: int
+    members: tuple[Member, ...]
+    mirror: bool = False
+    postprocessing: tuple[Postprocessing, ...]
+    oof_mean_dice: float
+
+
+class Selection(StageRecord):
+    """The empirical choice and how good it honestly is."""
+
+    members: tuple[Member, ...]
+    mirror: bool = False  # average over mirrored copies at inference
+    postprocessing: tuple[Postprocessing, ...]
+    oof: Scores  # of the chosen pipeline; chosen on these cases, so optimistic
+    default_oof_mean_dice: float  # of the simplest candidate: best single configuration, no post-processing
+    nested_mean_dice: Interval  # chosen on other folds than scored on
+    nested_gain: Interval  # over the default, paired over subjects
+    trials: tuple[Trial, ...]
+    because: str
+
+
+# ------------------------------------------------------------------------------------------------------- predict
+
+
+class PredictedCase(Record):
+    """What became of one input."""
+
+    case: str
+    status: Literal["done", "failed"]
+    output: str | None = None  # relative to the prediction folder; null: failed
+    error: str = ""
+    seconds: float = 0.0
+    volumes_mm3: tuple[float, ...] = ()  # per target
+    warnings: tuple[str, ...] = ()
+
+
+class Prediction(StageRecord):
+    """Outputs plus failures equal inputs. ``holdout`` has scores that no choice saw."""
+
+    cases: tuple[PredictedCase, ...]
+    holdout: Scores | None = None  # null: nothing was held out
+
+
+class Report(StageRecord):
+    """The page, and the numbers at its head."""
+
+    page: str  # relative to the run folder
+    headline: str
+    honest_mean_dice: Interval
+    honest_kind: Literal["holdout", "nested", "none"]
+
+
+# ---------------------------------------------------------------------------------------------------------- model
+
+
+class WeightsFile(Record):
+    """One network of the deployable model."""
+
+    configuration: ConfigurationName
+    fold: int
+    file: str  # relative to the model folder
+    sha256: str
+
+
+class ModelCard(Record):
+    """What a stranger must know before using the model. No case names."""
+
+    intended_use: str
+    cases: int
+    subjects: int
+    modalities: tuple[str, ...]  # per channel
+    shape_min: Shape
+    shape_max: Shape
+    spacing_min_mm: Spacing
+    spacing_max_mm: Spacing
+    spacing_known: bool
+    mean_dice: Interval
+    mean_dice_kind: Literal["holdout", "nested", "none"]
+    weakest: tuple[str, ...]  # known failures in plain words
+
+
+class Model(StageRecord):
+    """A deployable model: ``model.json`` beside ``weights/``. Needs nothing else of the run folder."""
+
+    autoseg_version: str
+    dimension: Literal[2, 3]
+    channels: tuple[Channel, ...]
+    labels: LabelSet
+    configurations: tuple[Configuration, ...]
+    members: tuple[Member, ...]
+    postprocessing: tuple[Postprocessing, ...]
+    mirror: bool
+    weights: tuple[WeightsFile, ...]
+    golden: str  # SHA-256 of the golden input and output, checked on first load
+    card: ModelCard

@@ -1,0 +1,74 @@
+"""Records to JSON and back, their digests, and files that are either complete or absent."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from autoseg.errors import DataError
+from planners.contracts import Record
+
+R = TypeVar("R", bound=Record)
+
+
+def digest(record: Record) -> str:
+    """SHA-256 of the record's canonical JSON without its provenance, as hex.
+
+    >>> from planners.contracts import Parent
+    >>> digest(Parent(name="a", digest="b")) == digest(Parent(name="a", digest="b"))
+    True
+    """
+    content = record.model_dump(mode="json", exclude={"provenance"})
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def write(path: Path, record: Record) -> None:
+    """Write a record as indented JSON, atomically."""
+    write_bytes(path, (record.model_dump_json(indent=1) + "\n").encode())
+
+
+def read(path: Path, kind: type[R]) -> R:
+    """Read a record of a known kind.
+
+    Raises:
+        DataError: The file is not such a record; the message names the JSON path.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "$." + ".".join(str(part) for part in first["loc"])
+        raise DataError(
+            f"{path}: not a valid {kind.__name__}: at {where}: {first['msg']}; delete the file to have it made anew"
+        ) from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Make a file appear with all its content, or not at all: temporary file, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    publish(temporary, path)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Rename a finished temporary file to its final name and make the rename durable."""
+    os.replace(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

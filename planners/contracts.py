@@ -1,0 +1,309 @@
+"""The records that planning reads and writes: Fingerprint and Budget in, Plan out.
+
+Vocabulary: a *configuration* is one way to solve the task (``2d``, ``3d_fullres``, ...); its *patch* is the block of
+voxels a network sees at once; *spacing* is the size of a voxel in mm. Spatial tuples are in array order ``(z, y, x)``;
+a two-dimensional configuration has two-element patches, strides and kernels ``(y, x)``. Units stand in the names.
+
+Every record is frozen and strict: another choice is another record. ``null`` always has a meaning, written beside it.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Shape = tuple[int, int, int]
+"""Voxels along (z, y, x)."""
+Spacing = tuple[float, float, float]
+"""Millimetres along (z, y, x)."""
+Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""Half-open voxel ranges ((z0, z1), (y0, y1), (x0, x1))."""
+
+Precision = Literal["fp32", "bf16", "fp16"]
+Preset = Literal["fast", "standard", "max"]
+ConfigurationName = Literal["2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"]
+LabelKind = Literal["exclusive", "regions"]
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, strictly typed, no unknown fields, no NaN."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Parent(Record):
+    """One thing a record was computed from: another record, the settings, or the algorithm's version."""
+
+    name: str
+    digest: str
+
+
+class Version(Record):
+    """An installed package and its version."""
+
+    package: str
+    version: str
+
+
+class Provenance(Record):
+    """Circumstances of a computation. Never part of a digest: the same choices elsewhere give the same record."""
+
+    started: str
+    seconds: float
+    host: str
+    peak_memory_bytes: int | None = None  # peak resident memory of this process; null where it cannot be measured
+    versions: tuple[Version, ...] = ()
+
+
+class StageRecord(Record):
+    """What a stage of the row returns. The pipeline fills in ``parents`` and ``provenance``."""
+
+    schema_version: int = 1
+    parents: tuple[Parent, ...] = ()
+    provenance: Provenance | None = None
+
+
+# --------------------------------------------------------------------------------------------------- fingerprint
+
+
+class IntensityStatistics(Record):
+    """Statistics of one channel over a set of voxels, in the units of the files."""
+
+    count: int
+    mean: float
+    std: float
+    minimum: float
+    percentile_00_5: float
+    median: float
+    percentile_99_5: float
+    maximum: float
+
+
+class ChannelFingerprint(Record):
+    """One input channel over all development cases."""
+
+    name: str
+    modality: Literal["ct", "mri", "rgb", "other"]
+    overall: IntensityStatistics
+    foreground: IntensityStatistics | None = None  # null: no case has foreground
+
+
+class LabelFingerprint(Record):
+    """One predicted class or region over all development cases."""
+
+    name: str
+    cases: int  # number of cases in which it occurs
+    voxel_fraction: float  # of all voxels of all cases
+    volume_mm3: float | None = None  # median over the cases in which it occurs; null: occurs in none
+    components: float | None = None  # median number of connected components
+    component_volume_mm3: float | None = None  # median over components
+    extent_mm: Spacing | None = None  # median bounding box
+
+
+class CaseFingerprint(Record):
+    """Geometry of one case. ``cropped_shape`` is the box of non-zero voxels."""
+
+    case: str
+    shape: Shape
+    spacing_mm: Spacing
+    orientation: str  # axis codes of the source file, e.g. "RAS"
+    cropped_shape: Shape
+    foreground_box: Box | None = None  # null: no foreground
+
+
+class Outlier(Record):
+    """A case whose measured value lies far from the others'."""
+
+    case: str
+    what: str
+    value: float
+    typical: float
+
+
+class Fingerprint(StageRecord):
+    """What planning must know of the data; the hold-out cases have no part in it."""
+
+    dimension: Literal[2, 3]
+    spacing_known: bool
+    kind: LabelKind
+    heads: int  # output channels of a network: exclusive labels count the background, regions do not
+    has_ignore: bool
+    subjects: int
+    channels: tuple[ChannelFingerprint, ...]
+    labels: tuple[LabelFingerprint, ...]  # foreground labels, or regions
+    cases: tuple[CaseFingerprint, ...]
+    outliers: tuple[Outlier, ...] = ()
+
+
+# -------------------------------------------------------------------------------------------------------- budget
+
+
+class Throughput(Record):
+    """Effective speed of training convolutions, measured on this machine."""
+
+    dimension: Literal[2, 3]
+    precision: Precision
+    flops_per_s: float
+    bytes_per_s: float
+
+
+class Budget(StageRecord):
+    """The machine at hand and what it may spend. Measured once per run folder."""
+
+    device: str  # "cpu", "cuda:0", "mps"
+    device_name: str
+    cores: int
+    memory_bytes: int  # that training may use: free accelerator memory, or free RAM on a CPU
+    ram_bytes: int  # free RAM
+    disk_bytes: int  # free disk space in the run folder
+    precision: Precision  # fastest precision that passed the numeric self-test
+    throughputs: tuple[Throughput, ...]
+    step_overhead_s: float
+    preset: Preset = "standard"
+    hours: float | None = None  # null: the preset sizes the schedule
+    folds: int = 5
+    deterministic: bool = False
+    step_time_correction: float = 1.0  # measured / predicted seconds per step of the plan's first draft
+
+
+# ---------------------------------------------------------------------------------------------------------- plan
+
+
+class Reason(Record):
+    """Why a rule chose what it chose."""
+
+    rule: str  # e.g. "spacing.target"
+    configuration: ConfigurationName | None = None  # null: holds for the whole plan
+    saw: str
+    chose: str
+    because: str
+    source: str  # paper, section or experiment the rule rests on
+
+
+class Normalization(Record):
+    """How one channel's intensities become network input.
+
+    ``ct``: clip to [lower, upper], subtract mean, divide by std (all from the fingerprint). ``zscore``: per image.
+    ``rgb_to_0_1``: divide by 255. ``rescale_to_0_1``: per image. ``none``: as is.
+    """
+
+    channel: str
+    scheme: Literal["ct", "zscore", "rescale_to_0_1", "rgb_to_0_1", "none"]
+    inside_nonzero: bool = False  # statistics from, and applied to, non-zero voxels only
+    lower: float | None = None  # null unless scheme is "ct", also below
+    upper: float | None = None
+    mean: float | None = None
+    std: float | None = None
+
+
+class NetworkPlan(Record):
+    """A U-shaped network. Tuples are per resolution stage, full resolution first; the first stride is always 1."""
+
+    family: Literal["plain_unet"]
+    dimension: Literal[2, 3]
+    in_channels: int
+    heads: int
+    features: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]
+    kernels: tuple[tuple[int, ...], ...]
+    convolutions_encoder: tuple[int, ...]
+    convolutions_decoder: tuple[int, ...]  # one element fewer
+    deep_supervision: bool = True
+
+
+class Augmentation(Record):
+    """Ranges and probabilities of training-time augmentation; each probability is per sample (per channel for intensity)."""
+
+    rotation_deg: tuple[float, float, float] = (30.0, 30.0, 30.0)  # largest angle about the (z, y, x) axis
+    rotation_probability: float = 0.2
+    scale: tuple[float, float] = (0.7, 1.4)
+    scale_probability: float = 0.2
+    mirror_axes: tuple[int, ...] = ()  # patch axes that may be flipped, each with probability 0.5
+    noise_probability: float = 0.1
+    noise_variance: float = 0.1
+    blur_probability: float = 0.1
+    blur_sigma_vox: tuple[float, float] = (0.5, 1.0)
+    brightness_probability: float = 0.15
+    brightness: tuple[float, float] = (0.75, 1.25)
+    contrast_probability: float = 0.15
+    contrast: tuple[float, float] = (0.75, 1.25)
+    low_resolution_probability: float = 0.125
+    low_resolution_zoom: tuple[float, float] = (0.5, 1.0)
+    gamma_probability: float = 0.3
+    gamma: tuple[float, float] = (0.7, 1.5)
+    gamma_invert_probability: float = 0.1
+
+
+class TrainingPlan(Record):
+    """Everything the training loop decides by; nothing is left to a class name."""
+
+    patch_vox: tuple[int, ...]
+    batch: int
+    steps: int
+    seconds: float | None = None  # the job ends after `steps` or this much work, whichever comes first; null: steps alone
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = 0.01
+    momentum: float = 0.99
+    weight_decay: float = 3e-5
+    schedule: Literal["poly", "cosine"] = "poly"
+    warmup_share: float = 0.02
+    gradient_clip: float = 12.0
+    ema_decay: float | None = 0.999  # of the shipped weights; null: the last weights ship
+    loss: Literal["dice_ce", "dice_bce"] = "dice_ce"
+    batch_dice: bool = False
+    foreground_fraction: float = 0.33
+    augmentation: Augmentation = Augmentation()
+    precision: Precision = "fp32"
+    checkpoint_s: float = 60.0
+
+
+class Cost(Record):
+    """What the planner expects of a configuration on the measured machine."""
+
+    memory_bytes: int  # peak of training
+    step_s: float
+    fold_training_s: float
+    case_inference_s: float  # one model, no test-time augmentation
+
+
+class Configuration(Record):
+    """One way to solve the task, complete enough to be preprocessed, trained and deployed."""
+
+    name: ConfigurationName
+    dimension: Literal[2, 3]
+    spacing_mm: tuple[float | None, float, float]  # null along z: slices keep their own spacing
+    median_shape_vox: Shape  # of the resampled cases
+    normalization: tuple[Normalization, ...]
+    network: NetworkPlan
+    training: TrainingPlan
+    cost: Cost
+    previous_stage: ConfigurationName | None = None  # its out-of-fold predictions are extra input channels
+
+
+class Skipped(Record):
+    """A configuration that was considered and left out."""
+
+    configuration: ConfigurationName
+    because: str
+
+
+class Plan(StageRecord):
+    """All decisions, with their reasons."""
+
+    planner: str
+    orientation: Literal["LPS", "native"] = "LPS"
+    trainable: bool = True
+    configurations: tuple[Configuration, ...] = Field(min_length=1)
+    skipped: tuple[Skipped, ...] = ()
+    reasons: tuple[Reason, ...]
+    predicted_hours: float
+
+    def configuration(self, name: str) -> Configuration:
+        """The configuration called ``name``.
+
+        Raises:
+            KeyError: The plan has no such configuration.
+        """
+        for configuration in self.configurations:
+            if configuration.name == name:
+                return configuration
+        raise KeyError(f"no configuration {name!r} in the plan; it has {[c.name for c in self.configurations]}")

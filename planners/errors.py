@@ -1,0 +1,26 @@
+"""Errors of planning.
+
+    PlanningError (exit code 4)
+    ├── InfeasibleBudget    no plan fits the memory or the hours
+    └── UnknownPlanner      no planner of that name
+"""
+
+
+class PlanningError(ValueError):
+    """No plan can be made; the message says what would make one possible."""
+
+    exit_code = 4
+
+
+class InfeasibleBudget(PlanningError):
+    """The budget is too small. ``smallest_hours`` is what would do, where time is what lacks."""
+
+    def __init__(self, message: str, *, smallest_hours: float | None = None) -> None:
+        super().__init__(message)
+        self.smallest_hours = smallest_hours
+
+
+class UnknownPlanner(PlanningError):
+    """No planner has that name."""
+
+    exit_code = 2
