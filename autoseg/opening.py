@@ -1,0 +1,117 @@
+"""Opening a run folder: may it be one, whose is it, and was the same asked for before?"""
+
+import os
+from pathlib import Path
+
+from autoseg import records
+from autoseg.contracts import Dataset, Run, Settings
+from autoseg.errors import ChangedInputs, UsageError
+from autoseg.workspace import Workspace
+from planners.contracts import Parent
+
+
+def check(workspace: Workspace, source: Path | None) -> None:
+    """Refuse folders that cannot be worked in, before anything is written.
+
+    Raises:
+        UsageError: The source is no folder; the output is the source, lies inside it, is not a run folder although it
+            has content, or cannot be written.
+    """
+    out = workspace.path
+    if source is None:
+        if not workspace.run.exists():
+            raise UsageError(f"{out}: not a run folder (no run.json); `autoseg run SOURCE {out}` makes one")
+        return
+    root = source.resolve()
+    if not root.is_dir():
+        raise UsageError(f"{source}: {'is a file' if root.exists() else 'does not exist'}; expected a dataset folder")
+    if out == root or root in out.parents:
+        raise UsageError(
+            f"{out}: the output folder lies inside the source {root}; choose one outside, sources are never written to"
+        )
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file; expected a folder, or a name that does not exist yet")
+    if out.is_dir() and not workspace.run.exists() and _foreign(out):
+        raise UsageError(f"{out}: not empty and not a run folder (no run.json); choose an empty or new folder")
+    _make_writable(out)
+
+
+def begin(workspace: Workspace, source: Path | None, settings: Settings | None, *, replan: bool) -> Run:
+    """Read or write ``run.json``. None stands for what the folder was made with.
+
+    Raises:
+        ChangedInputs: Another source or other settings than before, and not ``replan``.
+    """
+    if not workspace.run.exists():
+        if source is None:
+            raise UsageError(f"{workspace.path}: no run.json and no source")
+        run = Run(source=str(source.resolve()), settings=settings or Settings())
+        records.write(workspace.run, run)
+        return run
+    run = records.read(workspace.run, Run)
+    asked = run.model_copy(
+        update={
+            "source": run.source if source is None else str(source.resolve()),
+            "settings": settings or run.settings,
+        }
+    )
+    if asked == run:
+        return run
+    if not replan:
+        raise ChangedInputs(_table(run, asked))
+    asked = asked.model_copy(update={"worked_s": 0.0})  # the hours asked for pay for what is redone
+    records.write(workspace.run, asked)
+    return asked
+
+
+def without_holdout(dataset: Dataset) -> Dataset:
+    """The dataset as if the hold-out cases did not exist, except that their names stay reserved in the split."""
+    held_out = set(dataset.split.holdout)
+    audit = dataset.audit.model_copy(
+        update={"entries": tuple(entry for entry in dataset.audit.entries if entry.case not in held_out)}
+    )
+    labelled = {case.case for case in dataset.cases if case.label is not None} - held_out
+    return dataset.model_copy(
+        update={
+            "cases": tuple(case for case in dataset.cases if case.case in labelled),
+            "contents": tuple(content for content in dataset.contents if content.case in labelled),
+            "audit": audit.model_copy(update={"left_over": ()}),
+            "parents": (),
+        }
+    )
+
+
+def contents(dataset: Dataset) -> tuple[Parent, ...]:
+    """What a dataset consists of, case by case: shows which cases changed."""
+    facts = records.digest(dataset.model_copy(update={"cases": (), "contents": (), "parents": ()}))
+    split = (Parent(name="channels, labels, split, audit", digest=facts),)
+    return split + tuple(Parent(name=f"case {item.case}", digest=item.content) for item in dataset.contents)
+
+
+def _foreign(out: Path) -> bool:
+    ours = {"budget.json", ".lock", ".lock.owner"}  # a budget may be brought along from another run
+    return any(item.name not in ours for item in out.iterdir())
+
+
+def _make_writable(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written ({error.strerror}); choose another output folder") from error
+
+
+def _table(before: Run, now: Run) -> str:
+    was, wants = before.settings.model_dump(), now.settings.model_dump()
+    rows = [f"  --{name}: {was[name]} -> {wants[name]}" for name in was if was[name] != wants[name]]
+    if before.source != now.source:
+        rows.append(f"  source: {before.source} -> {now.source}")
+    return "\n".join(
+        [
+            "this run folder was made with other settings:",
+            *rows,
+            "use the same ones to resume, add --replan to redo what depends on them, or choose another output folder",
+        ]
+    )

@@ -1,0 +1,70 @@
+"""Folders that cannot be run folders are refused before anything is written."""
+
+import os
+
+import pytest
+
+from autoseg import opening
+from autoseg.contracts import Settings
+from autoseg.errors import ChangedInputs, UsageError
+from autoseg.workspace import Workspace
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "source"
+    folder.mkdir()
+    return folder
+
+
+def refused(out, source, match):
+    with pytest.raises(UsageError, match=match) as caught:
+        opening.check(Workspace(out), source)
+    assert caught.value.exit_code == 2
+
+
+def test_output_inside_or_equal_to_source(source):
+    refused(source, source, "inside the source")
+    refused(source / "deep" / "out", source, "inside the source")
+    assert list(source.iterdir()) == []
+
+
+def test_source_missing_or_a_file(tmp_path, source):
+    refused(tmp_path / "out", tmp_path / "absent", "does not exist")
+    (source / "a.txt").write_text("")
+    refused(tmp_path / "out", source / "a.txt", "is a file")
+
+
+def test_output_with_foreign_content_or_a_file(tmp_path, source):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.doc").write_text("")
+    refused(out, source, "not a run folder")
+    refused(out / "thesis.doc", source, "is a file")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_unwritable_output(tmp_path, source):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    refused(locked / "out", source, "cannot be written")
+
+
+def test_output_below_a_file_cannot_be_made(tmp_path, source):
+    (tmp_path / "file").write_text("")
+    refused(tmp_path / "file" / "out", source, "cannot be written")
+
+
+def test_other_settings_are_listed_and_need_replan(tmp_path, source):
+    workspace = Workspace(tmp_path / "out")
+    opening.begin(workspace, source, Settings(hours=1.0), replan=False)
+    assert opening.begin(workspace, source, Settings(hours=1.0), replan=False).settings.hours == 1.0
+    assert opening.begin(workspace, None, None, replan=False).settings.hours == 1.0
+    with pytest.raises(ChangedInputs, match=r"--hours: 1.0 -> 2.0") as caught:
+        opening.begin(workspace, source, Settings(hours=2.0), replan=False)
+    assert caught.value.exit_code == 3
+    assert opening.begin(workspace, source, Settings(hours=2.0), replan=True).settings.hours == 2.0
+
+
+def test_a_stage_of_no_run_folder(tmp_path):
+    refused(tmp_path, None, "not a run folder")
