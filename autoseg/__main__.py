@@ -1,0 +1,41 @@
+"""``python -m autoseg`` and the ``autoseg`` command: the outermost fence, where errors become exit codes."""
+
+import os
+import sys
+import traceback
+
+from autoseg.errors import EXPECTED_ERRORS
+
+
+def main() -> None:
+    """Run the command line; exit with the code that ``autoseg.errors`` gives each error."""
+    from autoseg.cli import app
+
+    try:
+        app()
+    except EXPECTED_ERRORS as error:
+        _tell(f"autoseg: error: {error}")
+        sys.exit(getattr(error, "exit_code", 70))
+    except KeyboardInterrupt:
+        _tell("autoseg: interrupted; the same command goes on from the last save")
+        sys.exit(5)
+    except BrokenPipeError:  # the reader of our output went away, e.g. `autoseg status OUT | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except MemoryError:
+        _tell("autoseg: error: out of memory; close other programs or use a machine with more")
+        sys.exit(4)
+    except OSError as error:
+        _tell(f"autoseg: error: {error.filename or 'system'}: {error.strerror or error}")
+        sys.exit(4)
+    except Exception:  # the fence: anything else is our bug, and says so
+        _tell(traceback.format_exc() + "autoseg: this is a bug in autoseg; please report the lines above")
+        sys.exit(70)
+
+
+def _tell(message: str) -> None:
+    sys.stderr.write(message + "\n")
+
+
+if __name__ == "__main__":
+    main()

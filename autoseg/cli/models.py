@@ -1,0 +1,55 @@
+"""Verbs that use a finished model: predict, evaluate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoseg.cli import options
+from autoseg.cli.progress import shown
+from autoseg.errors import DataError, UsageError
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model folder, e.g. OUT/model.", show_default=False)],
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="An image, or a folder of images.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Argument(help="Folder for the masks.", show_default=False)],
+    device: options.Device = "auto",
+    tta: Annotated[str, typer.Option(help="Mirrored copies: auto (as selected), none or full.")] = "auto",
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Also write probabilities (.npz).")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace masks of another model.")] = False,
+) -> None:
+    """Segment new images: masks on the input's exact grid, with the label values of the training data."""
+    if tta not in ("auto", "none", "full"):
+        raise UsageError(f"--tta {tta}: expected auto, none or full")
+    from autoseg import prediction
+
+    with shown() as notify:
+        made = prediction.predict_folder(
+            model, source, output, prediction.Options(device, tta, probabilities, overwrite), notify
+        )
+    failed = [case for case in made.cases if case.status == "failed"]
+    for case in made.cases:
+        for warning in case.warnings:
+            typer.echo(f"warning: {case.case}: {warning}", err=True)
+    typer.echo(f"{len(made.cases) - len(failed)} of {len(made.cases)} segmented, see {output}")
+    if failed:
+        raise DataError("\n".join([f"{len(failed)} cases failed:", *(f"  {c.case}: {c.error}" for c in failed)]))
+
+
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(help="Folder of predicted masks.", show_default=False)],
+    references: Annotated[Path, typer.Argument(help="Folder of reference masks.", show_default=False)],
+    as_json: options.Json = False,
+) -> None:
+    """Compare masks: Dice, NSD and HD95 per label, with intervals over cases."""
+    from autoseg import evaluation
+
+    scores = evaluation.evaluate(predictions, references)
+    if as_json:
+        typer.echo(scores.model_dump_json(indent=1))
+        return
+    typer.echo(evaluation.to_table(scores).to_string(index=False))
+    typer.echo(scores.convention)

@@ -1,0 +1,172 @@
+"""Verbs that work in a run folder: run, one stage, status, demo, benchmark. Heavy imports wait for the call."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autoseg.cli import options
+from autoseg.cli.progress import shown
+from autoseg.errors import UsageError
+
+if TYPE_CHECKING:
+    from autoseg.pipeline import Redo
+
+
+def run(
+    source: options.Source,
+    out: options.Out,
+    hours: options.Hours = None,
+    preset: options.PresetName = "standard",
+    device: options.Device = "auto",
+    holdout: options.Holdout = 0.0,
+    folds: options.Folds = 5,
+    seed: options.Seed = 0,
+    deterministic: options.Deterministic = False,
+    planner: options.Planner = "auto",
+    replan: options.Replan = False,
+    keep_plan: options.KeepPlan = False,
+) -> None:
+    """Plan, train, cross-validate, select, predict and report; resumes what was interrupted."""
+    asked = options.settings(hours, preset, device, holdout, folds, seed, deterministic, planner)
+    redo = _redo(replan, keep_plan)
+    from autoseg import pipeline
+
+    with shown() as notify:
+        made = pipeline.run(source, out, asked, redo=redo, notify=notify)
+    typer.echo(made.headline)
+    typer.echo(f"report: {out / made.page}")
+    typer.echo(f"model:  {out / 'model'}")
+
+
+def dataset(
+    out: options.Out,
+    source: Annotated[Path | None, typer.Option(help="Needed when OUT is new.", show_default=False)] = None,
+    replan: options.Replan = False,
+) -> None:
+    """Find the cases, audit and split them."""
+    _stage("dataset", out, replan, source)
+
+
+def fingerprint(out: options.Out, replan: options.Replan = False) -> None:
+    """Summarise what planning must know of the data."""
+    _stage("fingerprint", out, replan)
+
+
+def plan(out: options.Out, replan: options.Replan = False, as_json: options.Json = False) -> None:
+    """Choose spacing, patch, network and schedule, and say why."""
+    from autoseg import pipeline
+
+    with shown() as notify, pipeline.opened(out, redo=_redo(replan, False), notify=notify) as row:
+        made = row.plan
+    if as_json:
+        typer.echo(made.model_dump_json(indent=1))
+        return
+    for reason in made.reasons:
+        where = f" [{reason.configuration}]" if reason.configuration else ""
+        typer.echo(f"{reason.rule}{where}: {reason.chose}\n    saw {reason.saw}; because {reason.because}")
+    for skipped in made.skipped:
+        typer.echo(f"{skipped.configuration}: skipped, {skipped.because}")
+    typer.echo(f"predicted time: {made.predicted_hours:.2f} h")
+
+
+def preprocess(out: options.Out, replan: options.Replan = False) -> None:
+    """Crop, normalise and resample the cases."""
+    _stage("preprocess", out, replan)
+
+
+def train(
+    out: options.Out,
+    configuration: Annotated[str | None, typer.Option(help="Together with --fold: one job only.")] = None,
+    fold: Annotated[int | None, typer.Option(help="Together with --configuration: one job only.")] = None,
+    replan: options.Replan = False,
+) -> None:
+    """Train all open jobs, or one; several processes can share a run folder, a job each."""
+    if (configuration is None) != (fold is None):
+        raise UsageError("--configuration and --fold go together: give both for one job, none for all")
+    from autoseg import pipeline
+
+    if configuration is None or fold is None:
+        _stage("train", out, replan)
+        return
+    with shown() as notify, pipeline.opened(out, alone=False, redo=_redo(replan, False), notify=notify) as row:
+        made = row.train_one(configuration, fold)
+    typer.echo(f"{configuration}/fold_{fold}: {made.steps} steps in {made.seconds:.0f} s")
+
+
+def crossvalidate(out: options.Out, replan: options.Replan = False) -> None:
+    """Score the out-of-fold predictions on whole volumes."""
+    _stage("crossvalidate", out, replan)
+
+
+def select(out: options.Out, replan: options.Replan = False) -> None:
+    """Choose ensemble and post-processing; write the model."""
+    _stage("model", out, replan)
+
+
+def report(out: options.Out, replan: options.Replan = False) -> None:
+    """Predict what is left and write the page."""
+    _stage("report", out, replan)
+
+
+STAGE_COMMANDS = (dataset, fingerprint, plan, preprocess, train, crossvalidate, select, report)
+
+
+def status(out: options.Out, as_json: options.Json = False) -> None:
+    """What is done, what is open, and how long it took."""
+    from autoseg.status import status as look
+
+    found = look(out)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+        return
+    typer.echo(f"{out}: worked {found.worked_s / 60:.1f} min" + (f" of {found.hours} h" if found.hours else ""))
+    for stage in found.stages:
+        typer.echo(f"  {'done' if stage.done else 'open'}  {stage.stage:14s} {stage.detail}")
+    typer.echo(f"  {found.activity}")
+
+
+def demo(
+    out: Annotated[Path, typer.Argument(help="Folder for made-up data and run.")] = Path("demo"),
+    hours: Annotated[float, typer.Option(help="Upper bound on wall-clock hours.")] = 0.05,
+) -> None:
+    """Run the whole row on made-up volumes, in a few minutes, to see that everything works here."""
+    from autoseg import phantoms
+
+    source = out / "phantoms"
+    if not (source / "dataset.json").exists():
+        phantoms.write_msd(source, cases=12)
+    run(source, out / "run", hours=hours, preset="standard", holdout=0.25, folds=3, seed=1)
+
+
+def benchmark(
+    tasks: Annotated[Path, typer.Argument(help="Folder that holds dataset folders.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="One run folder per task, and the table.", show_default=False)],
+    hours: options.Hours = None,
+    preset: options.PresetName = "standard",
+    device: options.Device = "auto",
+    holdout: options.Holdout = 0.2,
+    folds: options.Folds = 5,
+    seed: options.Seed = 0,
+) -> None:
+    """Take every dataset folder under TASKS through the row and leave one table; resumable."""
+    asked = options.settings(hours, preset, device, holdout, folds, seed, False, "auto")
+    from autoseg.benchmark import benchmark as run_all
+
+    with shown() as notify:
+        table = run_all(tasks, out, asked, notify)
+    typer.echo(table.read_text())
+
+
+def _stage(attribute: str, out: Path, replan: bool, source: Path | None = None) -> None:
+    from autoseg import pipeline
+
+    with shown() as notify, pipeline.opened(out, source, redo=_redo(replan, False), notify=notify) as row:
+        getattr(row, attribute)
+    typer.echo(f"{attribute}: done, see {out}")
+
+
+def _redo(replan: bool, keep_plan: bool) -> "Redo":
+    if replan and keep_plan:
+        raise UsageError("--replan and --keep-plan contradict each other; give one")
+    return "all" if replan else "keep-plan" if keep_plan else "nothing"

@@ -1,0 +1,287 @@
+"""The row: nine stages from a raw folder to a report, each computed once and resumed ever after.
+
+    folder ─▶ dataset ─▶ fingerprint ─▶ plan ─▶ preprocess ─▶ train ─▶ crossvalidate ─▶ select ─▶ predict ─▶ report
+
+``Row`` has one attribute per stage. Each is computed when first looked at, from those before it, unless the run folder
+holds it already; looking at the report therefore does everything.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from autoseg import calibration, deadline, deployment, jobs, opening, records, resume
+from autoseg.contracts import (
+    CaseScan,
+    Dataset,
+    Prediction,
+    Prepared,
+    Report,
+    Selection,
+    Settings,
+    TrainedModel,
+    Validation,
+)
+from autoseg.events import Event, Notify, silent
+from autoseg.jobs import Job
+from autoseg.journal import Journal
+from autoseg.stages import (
+    crossvalidate,
+    dataset,
+    fingerprint,
+    plan,
+    predict,
+    preprocess,
+    report,
+    select,
+    train,
+)
+from autoseg.workspace import Workspace, hold
+from planners.contracts import Budget, Fingerprint, Parent, Plan, StageRecord
+
+S = TypeVar("S", bound=StageRecord)
+Redo = Literal["nothing", "all", "keep-plan"]
+"""What may be redone when something changed: nothing (say so and stop), all that depends on it, or all but the plan."""
+KEPT_WITH_THE_PLAN = ("fingerprint", "budget", "plan")
+
+
+def run(
+    source: Path,
+    out: Path,
+    settings: Settings | None = None,
+    *,
+    redo: Redo = "nothing",
+    notify: Notify = silent,
+) -> Report:
+    """Take a raw folder through the whole row; the same call resumes an interrupted run.
+
+    Raises:
+        AutosegError, PlanningError: With what is wrong, where, and what to do about it.
+    """
+    with opened(out, source, settings or Settings(), redo=redo, notify=notify) as row:
+        return row.report
+
+
+@contextlib.contextmanager
+def opened(
+    out: Path,
+    source: Path | None = None,
+    settings: Settings | None = None,
+    *,
+    redo: Redo = "nothing",
+    alone: bool = True,
+    notify: Notify = silent,
+) -> Iterator["Row"]:
+    """Open a run folder for work, making it where ``source`` is given.
+
+    Args:
+        settings: What was asked for; None takes what the run folder was made with.
+        alone: Hold the folder's lock. A single training job needs only its own.
+
+    Raises:
+        BusyError: Another process works in the folder.
+        UsageError: The folder cannot be a run folder.
+    """
+    workspace = Workspace(out.resolve())
+    opening.check(workspace, source)
+    with hold(workspace.lock, f"run folder {out}") if alone else contextlib.nullcontext():
+        begun = opening.begin(workspace, source, settings, replan=redo != "nothing")
+        with Journal(workspace, begun, notify) as journal, journal.listening_for_signals():
+            yield Row(workspace, journal, redo)
+
+
+class Row:
+    """The nine stages over one run folder."""
+
+    def __init__(self, workspace: Workspace, journal: Journal, redo: Redo = "nothing") -> None:
+        self.workspace = workspace
+        self.settings = journal.run.settings
+        self.source = Path(journal.run.source)
+        self._journal = journal
+        self._redo = redo
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Cases found, audited, split. The one stage whose input, the source folder, can change behind our back."""
+        asked = resume.parents_of("dataset", self.settings)
+        before = resume.stored(self.workspace.record("dataset"), Dataset)
+        if before is not None and before.parents != asked:
+            self._allow("dataset", before.parents, asked)
+        elif before is not None and dataset.unchanged(self.source, self.workspace.dataset):
+            return before
+        found = resume.stamp(self._look, asked)
+        if before is not None and records.digest(found) != records.digest(before):
+            self.workspace.dataset.files.unlink()  # so that a refused change is seen again next time
+            self._allow("dataset", opening.contents(before), opening.contents(found))
+            dataset.remember(self.source, self.workspace.dataset)
+        records.write(self.workspace.record("dataset"), found)
+        return found
+
+    @cached_property
+    def development(self) -> Dataset:
+        """The dataset without its hold-out: all that planning, training and selection may depend on."""
+        return opening.without_holdout(self.dataset)
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """What planning must know of the data."""
+        scans = [
+            records.read(self.workspace.dataset.scan(case), CaseScan) for case in self.development.development
+        ]
+        return self._stage(
+            "fingerprint",
+            Fingerprint,
+            lambda: fingerprint.fingerprint(self.development, scans),
+            dataset=self.development,
+        )
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The machine, measured once per run folder."""
+        folds = len(self.development.split.folds)
+        measure = calibration.calibrate
+        return self._stage(
+            "budget",
+            Budget,
+            lambda: measure(self.fingerprint, self.settings, folds, self.workspace.path, self._journal),
+        )
+
+    @cached_property
+    def plan(self) -> Plan:
+        """All choices that rules can make, with their reasons."""
+        return self._stage(
+            "plan",
+            Plan,
+            lambda: plan.plan(self.fingerprint, self.budget, self.settings.planner),
+            fingerprint=self.fingerprint,
+            budget=self.budget,
+        )
+
+    @cached_property
+    def preprocess(self) -> Prepared:
+        """Development cases as the configurations want them."""
+        folders = self.workspace.dataset, self.workspace.prepared
+        return self._stage(
+            "preprocess",
+            Prepared,
+            lambda: preprocess.preprocess(self.development, self.plan, *folders, notify=self._journal),
+            dataset=self.development,
+            plan=self.plan,
+        )
+
+    @cached_property
+    def train(self) -> tuple[TrainedModel, ...]:
+        """All folds of all configurations, shared with any other process that works on them."""
+        order = jobs.in_order(self.plan, self.development)
+        return jobs.work(order, self.workspace, self._training_parents, self._train, self._journal)
+
+    def train_one(self, configuration: str, fold: int) -> TrainedModel:
+        """One job only.
+
+        Raises:
+            UsageError: The plan has no such job.
+            BusyError: Another process holds the job.
+        """
+        order = jobs.in_order(self.plan, self.development)
+        job = jobs.pick(order, configuration, fold)
+        return jobs.run_one(job, self.workspace, self._training_parents, lambda j: self._train(j, len(order)))
+
+    @cached_property
+    def crossvalidate(self) -> Validation:
+        """Every configuration's out-of-fold scores."""
+        trained = {f"train {m.configuration}/fold_{m.fold}": m for m in self.train}
+        folders = self.workspace.dataset, self.workspace.job
+        return self._stage(
+            "crossvalidate",
+            Validation,
+            lambda: crossvalidate.crossvalidate(self.development, self.plan, *folders, notify=self._journal),
+            dataset=self.development,
+            plan=self.plan,
+            **trained,
+        )
+
+    @cached_property
+    def select(self) -> Selection:
+        """The ensemble and post-processing that the out-of-fold predictions support."""
+        folders = self.workspace.dataset, self.workspace.job
+        return self._stage(
+            "select",
+            Selection,
+            lambda: select.select(
+                self.development,
+                self.plan,
+                self.crossvalidate,
+                *folders,
+                seed=self.settings.seed,
+                notify=self._journal,
+            ),
+            crossvalidate=self.crossvalidate,
+        )
+
+    @cached_property
+    def model(self) -> Model:
+        """The deployable model: what ``select`` kept, and nothing of the run folder but that."""
+        return deployment.deploy(self)
+
+    @cached_property
+    def predict(self) -> Prediction:
+        """Hold-out cases, scored, and cases without a label, by the deployable model."""
+        return self._stage(
+            "predict",
+            Prediction,
+            lambda: deployment.predict_rest(self),
+            dataset=self.dataset,
+            model=self.model,
+        )
+
+    @cached_property
+    def report(self) -> Report:
+        """The page."""
+        return self._stage(
+            "report",
+            Report,
+            lambda: deployment.report(self),
+            dataset=self.dataset,
+            select=self.select,
+            predict=self.predict,
+        )
+
+    @cached_property
+    def _training_parents(self) -> tuple[Parent, ...]:
+        return resume.parents_of("train", self.settings, plan=self.plan, preprocess=self.preprocess)
+
+    def _train(self, job: Job, open_jobs: int) -> TrainedModel:
+        seconds = deadline.seconds_for(
+            job, open_jobs, self.plan, self.dataset, self.settings, self._journal.worked_s
+        )
+        task = train.Task(job.configuration, job.fold, self.settings.seed, seconds)
+        folders = self.workspace.dataset, self.workspace.prepared, self.workspace.job(job.configuration, job.fold)
+        return resume.stamp(
+            lambda: train.train(
+                task, self.plan, self.budget, self.development, self.preprocess, *folders, notify=self._journal
+            ),
+            self._training_parents,
+        )
+
+    def _stage(self, name: str, kind: type[S], compute: Callable[[], S], **made_from: StageRecord) -> S:
+        """The stored record if it is current, else a new one if it may be made."""
+        path = self.workspace.record(name)
+        asked = resume.parents_of(name, self.settings, **made_from)
+        before = resume.stored(path, kind)
+        if before is not None:
+            if before.parents == asked or (self._redo == "keep-plan" and name in KEPT_WITH_THE_PLAN):
+                return before
+            self._allow(name, before.parents, asked)
+        self._journal(Event(stage=name, what="note", detail="started"))
+        return resume.make(path, asked, compute)
+
+    def _allow(self, name: str, before: tuple[Parent, ...], now: tuple[Parent, ...]) -> None:
+        if self._redo == "nothing":
+            raise resume.changed(name, before, now)
+        self._journal(Event(stage=name, what="note", detail="redone, because what it was made from changed"))
+
+    def _look(self) -> Dataset:
+        folder = self.workspace.dataset
+        return dataset.dataset(self.source, folder, self.settings, exclude=self.workspace.path, notify=self._journal)

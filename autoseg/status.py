@@ -1,0 +1,82 @@
+"""How far a run is: read from its records and event logs, without disturbing it."""
+
+import json
+import time
+from pathlib import Path
+
+from autoseg import records
+from autoseg.contracts import Run
+from autoseg.errors import UsageError
+from autoseg.workspace import STAGES, Workspace
+from planners.contracts import Plan, Record
+
+
+class StageStatus(Record):
+    """One stage: finished or not, and a word on it."""
+
+    stage: str
+    done: bool
+    detail: str = ""
+
+
+class Status(Record):
+    """A run folder at a glance."""
+
+    source: str
+    hours: float | None = None  # null: sized by the preset
+    worked_s: float
+    peak_memory_bytes: int
+    stages: tuple[StageStatus, ...]
+    activity: str  # the latest event of any process, and its age
+
+
+def status(out: Path) -> Status:
+    """Look at a run folder.
+
+    Raises:
+        UsageError: It is none.
+    """
+    workspace = Workspace(out)
+    if not workspace.run.exists():
+        raise UsageError(f"{out}: not a run folder (no run.json)")
+    run = records.read(workspace.run, Run)
+    return Status(
+        source=run.source,
+        hours=run.settings.hours,
+        worked_s=run.worked_s,
+        peak_memory_bytes=run.peak_memory_bytes,
+        stages=tuple(_stage(workspace, stage) for stage in STAGES),
+        activity=_activity(workspace),
+    )
+
+
+def _stage(workspace: Workspace, stage: str) -> StageStatus:
+    if stage == "train":
+        return _training(workspace)
+    path = workspace.record(stage)
+    if not path.exists():
+        return StageStatus(stage=stage, done=False)
+    content = json.loads(path.read_bytes())
+    seconds = (content.get("provenance") or {}).get("seconds")
+    return StageStatus(stage=stage, done=True, detail="" if seconds is None else f"{seconds:.1f} s")
+
+
+def _training(workspace: Workspace) -> StageStatus:
+    if not workspace.record("plan").exists() or not workspace.record("dataset").exists():
+        return StageStatus(stage="train", done=False)
+    plan = records.read(workspace.record("plan"), Plan)
+    folds = len(json.loads(workspace.record("dataset").read_bytes())["split"]["folds"])
+    wanted = [workspace.job(c.name, fold) for c in plan.configurations for fold in range(folds)]
+    finished = sum(job.record.exists() for job in wanted)
+    return StageStatus(stage="train", done=finished == len(wanted), detail=f"{finished} of {len(wanted)} jobs")
+
+
+def _activity(workspace: Workspace) -> str:
+    logs = sorted(workspace.events.parent.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
+    if not logs:
+        return "no event yet"
+    last = logs[-1].read_bytes().splitlines()[-1]
+    entry = json.loads(last)
+    event, age = entry["event"], time.time() - entry["time"]
+    amount = f" {event['done']:.0f}/{event['total']:.0f} {event['unit']}" if event["total"] else ""
+    return f"last event {age:.0f} s ago: {event['stage']}{amount} {event['detail']}".rstrip()
