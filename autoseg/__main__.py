@@ -9,6 +9,10 @@ from autoseg.errors import EXPECTED_ERRORS
 
 def main() -> None:
     """Run the command line; exit with the code that ``autoseg.errors`` gives each error."""
+    # Read once, when torch loads: its threads sleep while they wait for each other. By default they spin, and a step then
+    # takes many times as long as soon as another process wants a core too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
     from autoseg.cli import app
 
     try:

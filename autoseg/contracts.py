@@ -368,7 +368,7 @@ class Selection(StageRecord):
     mirror: bool = False  # average over mirrored copies at inference
     postprocessing: tuple[Postprocessing, ...]
     oof: Scores  # of the chosen pipeline; chosen on these cases, so optimistic
-    default_oof_mean_dice: float  # of the simplest candidate: best single configuration, no post-processing
+    default_oof_mean_dice: float | None  # of the best single configuration without post-processing; null: not validated
     nested_mean_dice: Interval  # chosen on other folds than scored on
     nested_gain: Interval  # over the default, paired over subjects
     trials: tuple[Trial, ...]

@@ -1,6 +1,8 @@
 """What is in a folder, what is wrong with it and what would be done: the answer of ``autoseg inspect``."""
 
+from collections import Counter
 from pathlib import Path
+from statistics import median
 
 from autoseg.contracts import AuditEntry, Label, Settings
 from autoseg.stages.dataset import inspect as look
@@ -21,3 +23,35 @@ class Inspection(Record):
     orientation: tuple[str, ...]  # axis codes that occur, most frequent first
     left_over: tuple[str, ...]
     audit: tuple[AuditEntry, ...]
+
+
+def inspect(source: Path) -> Inspection:
+    """Look at a folder as ``autoseg run`` would, opening every file; writes nothing.
+
+    Raises:
+        LayoutError: No cases can be made out.
+        DataError: The folder as a whole cannot be used.
+    """
+    dataset, scans = look(source, Settings())
+    counted = Counter(scan.orientation for scan in scans)
+    known = [scan.spacing_mm for scan in scans if scan.spacing_known]
+    return Inspection(
+        layout=dataset.layout,
+        dimension=dataset.dimension,
+        cases=len(dataset.cases),
+        labelled=sum(case.label is not None for case in dataset.cases),
+        channels=tuple(channel.name for channel in dataset.channels),
+        labels=dataset.labels.labels,
+        regions=tuple(region.name for region in dataset.labels.regions),
+        spacing_mm=_median(known),
+        orientation=tuple(code for code, _ in counted.most_common()),
+        left_over=dataset.audit.left_over,
+        audit=dataset.audit.entries,
+    )
+
+
+def _median(spacings: list[Spacing]) -> Spacing | None:
+    if not spacings:
+        return None
+    z, y, x = (median(axis) for axis in zip(*spacings, strict=True))
+    return (z, y, x)

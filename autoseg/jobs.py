@@ -13,6 +13,7 @@ from autoseg import records
 from autoseg.contracts import Dataset, TrainedModel
 from autoseg.errors import BusyError, UsageError
 from autoseg.events import Event, Notify
+from autoseg.stages.train import clean
 from autoseg.workspace import JobFolder, Workspace, hold
 from planners.contracts import Configuration, Parent, Plan
 
@@ -93,6 +94,7 @@ def run_one(
             _clear_foreign(folder, parents)
             finished = train(job)
             records.write(folder.record, finished)
+            clean(folder)
     return finished
 
 

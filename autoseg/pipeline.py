@@ -12,10 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from autoseg import calibration, deadline, deployment, jobs, opening, records, resume
+from autoseg import calibration, deadline, deployment, jobs, opening, records, results, resume
 from autoseg.contracts import (
     CaseScan,
     Dataset,
+    Model,
     Prediction,
     Prepared,
     Report,
@@ -38,6 +39,7 @@ from autoseg.stages import (
     select,
     train,
 )
+from autoseg.stages.report import OverlayInput, RunRecords
 from autoseg.workspace import Workspace, hold
 from planners.contracts import Budget, Fingerprint, Parent, Plan, StageRecord
 
@@ -145,7 +147,9 @@ class Row:
         return self._stage(
             "budget",
             Budget,
-            lambda: measure(self.fingerprint, self.settings, folds, self.workspace.path, self._journal),
+            lambda: measure(
+                self.fingerprint, self.dataset.labels, self.settings, folds, self.workspace.path, self._journal
+            ),
         )
 
     @cached_property
@@ -223,7 +227,12 @@ class Row:
     @cached_property
     def model(self) -> Model:
         """The deployable model: what ``select`` kept, and nothing of the run folder but that."""
-        return deployment.deploy(self)
+        drafted = deployment.draft(self.development, self.fingerprint, self.plan, self.train, self.select)
+        parents = resume.parents_of("model", self.settings, select=self.select)
+        before = resume.stored(self.workspace.model.record, Model)
+        if before is not None and before.parents == parents:
+            return before
+        return deployment.deploy(drafted, parents, self.workspace, self.budget.device)
 
     @cached_property
     def predict(self) -> Prediction:
@@ -231,7 +240,9 @@ class Row:
         return self._stage(
             "predict",
             Prediction,
-            lambda: deployment.predict_rest(self),
+            lambda: deployment.predict_rest(
+                self.dataset, self.source, self.workspace, self.budget.device, self._journal
+            ),
             dataset=self.dataset,
             model=self.model,
         )
@@ -239,30 +250,49 @@ class Row:
     @cached_property
     def report(self) -> Report:
         """The page."""
+        every = RunRecords(
+            self.dataset,
+            self.fingerprint,
+            self.budget,
+            self.plan,
+            self.preprocess,
+            self.train,
+            self.crossvalidate,
+            self.select,
+            self.predict,
+            name=self.source.name,
+        )
         return self._stage(
             "report",
             Report,
-            lambda: deployment.report(self),
+            lambda: report.report(every, self._overlay, self.workspace.page, notify=self._journal),
             dataset=self.dataset,
             select=self.select,
             predict=self.predict,
         )
+
+    def _overlay(self, case: str) -> OverlayInput:
+        return results.overlay(case, self.dataset, self.select, self.predict, self.workspace)
 
     @cached_property
     def _training_parents(self) -> tuple[Parent, ...]:
         return resume.parents_of("train", self.settings, plan=self.plan, preprocess=self.preprocess)
 
     def _train(self, job: Job, open_jobs: int) -> TrainedModel:
-        seconds = deadline.seconds_for(
-            job, open_jobs, self.plan, self.dataset, self.settings, self._journal.worked_s
+        worked_s = self._journal.worked_s
+        task = train.Job(
+            self.plan,
+            self.budget,
+            self.development,
+            self.preprocess,
+            job.configuration,
+            job.fold,
+            self.settings.seed,
+            deadline.seconds_for(job, open_jobs, self.plan, self.dataset, self.settings, worked_s),
         )
-        task = train.Task(job.configuration, job.fold, self.settings.seed, seconds)
-        folders = self.workspace.dataset, self.workspace.prepared, self.workspace.job(job.configuration, job.fold)
+        folder = self.workspace.job(job.configuration, job.fold)
         return resume.stamp(
-            lambda: train.train(
-                task, self.plan, self.budget, self.development, self.preprocess, *folders, notify=self._journal
-            ),
-            self._training_parents,
+            lambda: train.train(task, self.workspace.prepared, folder, notify=self._journal), self._training_parents
         )
 
     def _stage(self, name: str, kind: type[S], compute: Callable[[], S], **made_from: StageRecord) -> S:

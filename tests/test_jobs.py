@@ -76,10 +76,14 @@ def test_an_interrupted_job_keeps_its_checkpoint(tmp_path):
         folder.checkpoint.mkdir(parents=True)
         raise KeyboardInterrupt
 
+    def resumes(_):
+        assert folder.checkpoint.exists()
+        return trained(job)
+
     with pytest.raises(KeyboardInterrupt):
         jobs.run_one(job, workspace, PARENTS, dies)
-    jobs.run_one(job, workspace, PARENTS, trained)
-    assert folder.checkpoint.exists()
+    jobs.run_one(job, workspace, PARENTS, resumes)
+    assert not folder.checkpoint.exists()  # a finished job needs none
 
 
 def test_two_workers_share_the_jobs_and_respect_the_chain(tmp_path):

@@ -1,0 +1,84 @@
+"""The budget: the machine as measured, what the user allows, and how far the first plan's predictions were off.
+
+The planner predicts seconds per step from a few measured convolutions. The networks of its first draft are then really
+trained for a few steps on noise; the ratio corrects every later prediction.
+"""
+
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from autoseg.contracts import LabelSet, Settings
+from autoseg.events import Event, Notify
+from autoseg.learn import device as machine
+from autoseg.learn.loader import CaseSource
+from autoseg.learn.loop import Store, Task, train
+from planners import registry
+from planners.contracts import Budget, Configuration, Fingerprint
+
+STEPS = 12
+WARM_UP = 3
+"""First steps, in which libraries choose their kernels; not counted."""
+LONGEST_S = 25.0
+"""A step that takes seconds needs no more of them to be timed."""
+
+
+def calibrate(
+    fingerprint: Fingerprint, labels: LabelSet, settings: Settings, folds: int, folder: Path, notify: Notify
+) -> Budget:
+    """Measure the machine and correct the planner's predictions for it.
+
+    Args:
+        fingerprint: What the draft is planned for.
+        labels: Say what the networks' heads mean.
+        settings: Device, hours, preset.
+        folds: Jobs per configuration.
+        folder: On the disk that the run will fill.
+        notify: Told of what is measured.
+    """
+    device = machine.resolve(settings.device)
+    notify(Event(stage="budget", what="note", detail=f"measuring {device}"))
+    budget = machine.measure(device, folder).model_copy(
+        update={
+            "preset": settings.preset,
+            "hours": settings.hours,
+            "folds": folds,
+            "deterministic": settings.deterministic,
+        }
+    )
+    draft = registry.plan(fingerprint, budget, settings.planner)
+    machine.prepare(device, settings.deterministic)
+    ratios = []
+    for configuration in draft.configurations:
+        measured_s = step_s(configuration, labels, device, notify)
+        ratios.append(measured_s / configuration.cost.step_s)
+        detail = f"{configuration.name}: {measured_s:.3f} s per step, {configuration.cost.step_s:.3f} s predicted"
+        notify(Event(stage="budget", what="note", detail=detail))
+    return budget.model_copy(update={"step_time_correction": budget.step_time_correction * median(ratios)})
+
+
+def step_s(configuration: Configuration, labels: LabelSet, device: torch.device, notify: Notify) -> float:
+    """Seconds of one training step of a configuration, measured on noise with the real loop."""
+    training = configuration.training.model_copy(update={"steps": STEPS, "seconds": LONGEST_S})
+    stamps: list[float] = []
+
+    def note(event: Event) -> None:
+        stamps.append(time.perf_counter())
+        notify(Event(stage="budget", done=len(stamps), total=STEPS, unit="step", detail=configuration.name))
+
+    task = Task(configuration.network, training, seed=0, name="budget")
+    train(task, _noise(configuration, labels), Store(load=lambda: (), save=lambda sealed: None), device, note)
+    steps_s = np.diff(stamps)
+    return float(median(steps_s[WARM_UP:] if len(steps_s) > WARM_UP else steps_s))
+
+
+def _noise(configuration: Configuration, labels: LabelSet) -> CaseSource:
+    """One case of noise, a patch wide, with every class in it."""
+    shape = (1, *configuration.training.patch_vox)[-3:]
+    generator = np.random.default_rng(0)
+    image = generator.normal(size=(configuration.network.in_channels, *shape)).astype(np.float32)
+    classes = generator.integers(0, len(labels.labels) + 1, shape).astype(np.uint8)
+    return CaseSource(("noise",), lambda case: (image, classes), labels.members)

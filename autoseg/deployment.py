@@ -1,0 +1,54 @@
+"""What leaves the run folder: the deployable model, and the predictions it makes of cases that trained nothing."""
+
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from autoseg import card, model, results
+from autoseg.contracts import Dataset, Model, Prediction, Selection, TrainedModel, WeightsFile
+from autoseg.events import Notify
+from autoseg.stages import predict
+from autoseg.workspace import Workspace
+from planners.contracts import Fingerprint, Parent, Plan
+
+
+def draft(
+    dataset: Dataset, fingerprint: Fingerprint, plan: Plan, trained: Sequence[TrainedModel], selection: Selection
+) -> Model:
+    """The record of the model that ``selection`` chose; its files are still where training left them."""
+    kept = {member.configuration for member in selection.members}
+    return Model(
+        autoseg_version=metadata.version("autoseg"),
+        dimension=dataset.dimension,
+        channels=dataset.channels,
+        labels=dataset.labels,
+        configurations=tuple(c for c in plan.configurations if c.name in kept),
+        members=selection.members,
+        postprocessing=selection.postprocessing,
+        mirror=selection.mirror,
+        weights=tuple(
+            WeightsFile(configuration=m.configuration, fold=m.fold, file="", sha256=m.weights)
+            for m in trained
+            if m.configuration in kept
+        ),
+        golden="",
+        card=card.make(dataset, fingerprint, selection, None),
+    )
+
+
+def deploy(drafted: Model, parents: tuple[Parent, ...], workspace: Workspace, device: str) -> Model:
+    """Write the model folder."""
+    stamped = drafted.model_copy(update={"parents": parents})
+    return model.write(
+        workspace.model, stamped, lambda name, fold: workspace.job(name, fold).weights, device=device
+    )
+
+
+def predict_rest(dataset: Dataset, source: Path, workspace: Workspace, device: str, notify: Notify) -> Prediction:
+    """Predict the hold-out and the cases without a label by the model folder alone, and score the hold-out."""
+    cases = [c for c in dataset.cases if c.label is None or c.case in dataset.split.holdout]
+    if not cases:
+        return Prediction(cases=())
+    options = predict.Options(device=device, overwrite=True)  # the folder is the run's own
+    made = predict.predict(workspace.model, cases, source, workspace.folder("predict"), options, notify=notify)
+    return made.model_copy(update={"holdout": results.score_holdout(dataset, made, workspace)})

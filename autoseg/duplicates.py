@@ -1,0 +1,37 @@
+"""The same image under several names: found by the hash of its files, and kept on one side of every split."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from autoseg.auditing import Finding
+from autoseg.examination import Examined
+
+
+def sharing_subjects(items: Sequence[Examined]) -> list[Examined]:
+    """Give cases with byte-identical images one subject, so that no split tears them apart."""
+    first: dict[str, Examined] = {}
+    joined: dict[str, str] = {}
+    twins: dict[str, str] = {}
+    for item in items:
+        if item.scan is None:
+            continue
+        earlier = first.setdefault(item.image_content, item)
+        if earlier is not item:
+            twins[item.case.case] = earlier.case.case
+            joined[_end(joined, item.case.subject)] = _end(joined, earlier.case.subject)
+    joined = {subject: other for subject, other in joined.items() if subject != other}
+    return [_with_subject(item, _end(joined, item.case.subject), twins.get(item.case.case)) for item in items]
+
+
+def _end(joined: dict[str, str], subject: str) -> str:
+    while joined.get(subject, subject) != subject:
+        subject = joined[subject]
+    return subject
+
+
+def _with_subject(item: Examined, subject: str, twin: str | None) -> Examined:
+    case = item.case.model_copy(update={"subject": subject})
+    if twin is None:
+        return replace(item, case=case)
+    finding = Finding(f"the image is identical to that of case {twin}", f"both count as subject {subject}")
+    return replace(item, case=case, findings=(*item.findings, finding))

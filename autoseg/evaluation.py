@@ -1,0 +1,166 @@
+"""Comparing two folders of masks: what ``autoseg evaluate PREDICTIONS REFERENCES`` does.
+
+Files belong together by name without suffix. Both are brought to canonical orientation first, so a prediction stored
+with other axes, or in another format, than its reference is still compared voxel by voxel; one that lies on another
+grid is an error, never resampled. Each file is its own subject.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from autoseg import formats
+from autoseg.contracts import CaseScore, Label, LabelSet, Scores
+from autoseg.errors import GeometryError, LabelError, UsageError
+from autoseg.events import Event, Notify, silent
+from autoseg.postprocessing import class_indices
+from autoseg.scoring import default_tolerance_mm, score_case, summarize
+from autoseg.volumes import geometry
+
+_MOST_INFERRED = 256  # more different values than this are an image, not labels
+
+
+def evaluate(
+    predictions: Path,
+    references: Path,
+    labels: LabelSet | None = None,
+    *,
+    tolerance_mm: float | None = None,
+    seed: int = 0,
+    notify: Notify = silent,
+) -> Scores:
+    """Score predicted masks against references.
+
+    Args:
+        predictions: A folder of masks, or one mask.
+        references: A folder of masks, or one mask; every one of them must have a prediction.
+        labels: What the values mean; None: every value but 0 in the references is a label of its own.
+        tolerance_mm: Surface distance that NSD forgives; None: twice the median in-plane spacing of the references.
+        seed: Of the bootstrap.
+        notify: Told of each case, and warned of predictions without reference.
+
+    Raises:
+        UsageError: A path does not exist or holds no masks, or references have no prediction.
+        UnreadableFile: A file cannot be read.
+        GeometryError: A prediction does not lie on its reference's grid.
+        LabelError: A file holds values that are no labels.
+    """
+    pairs = _pairs(_masks(predictions), _masks(references), predictions, notify)
+    values: set[int] = set()
+    spacings = []
+    for _, reference in pairs.values():
+        array, grid = _read(reference)
+        spacings.append(grid.spacing_mm)
+        if labels is None:
+            values |= _values(array, reference)
+    labels = labels or infer_labels(values)
+    tolerance_mm = default_tolerance_mm(spacings) if tolerance_mm is None else tolerance_mm
+    scores = []
+    for done, (case, (prediction, reference)) in enumerate(pairs.items(), start=1):
+        scores.append(_score(case, prediction, reference, labels, tolerance_mm))
+        notify(Event(stage="evaluate", done=done, total=len(pairs), unit="cases", detail=case))
+    return summarize(scores, labels, tolerance_mm, seed)
+
+
+def infer_labels(values: Iterable[int]) -> LabelSet:
+    """A label for every value but 0, named after it.
+
+    Raises:
+        LabelError: There is none.
+
+    >>> infer_labels({0, 255}).targets
+    ('label_255',)
+    """
+    found = sorted(set(values) - {0})
+    if not found:
+        raise LabelError("the references hold nothing but 0, so there is nothing to compare; check the folder")
+    return LabelSet(labels=tuple(Label(name=f"label_{value}", value=value) for value in found))
+
+
+def to_table(scores: Scores) -> pd.DataFrame:
+    """One row per case and target; undefined scores are empty (NaN)."""
+    rows = [
+        {"case": case.case, "subject": case.subject, **target.model_dump()}
+        for case in scores.cases
+        for target in case.targets
+    ]
+    numbers = ("dice", "nsd", "hd95_mm", "reference_mm3", "predicted_mm3")
+    table = pd.DataFrame(rows, columns=["case", "subject", "target", *numbers])
+    return table.astype(dict.fromkeys(numbers, "float64"))
+
+
+def _masks(path: Path) -> dict[str, Path]:
+    """The masks of a folder by name without suffix.
+
+    Raises:
+        UsageError: There are none, or two of one name.
+    """
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder; name a mask or a folder of masks")
+    found = [path] if path.is_file() else sorted(item for item in path.iterdir() if formats.is_image(item))
+    if not found:
+        raise UsageError(f"{path}: holds no image files; name a folder of masks (.nii.gz, .nrrd, .mha, .png, ...)")
+    masks: dict[str, Path] = {}
+    for item in found:
+        name = formats.stem(item)
+        if name in masks:
+            raise UsageError(f"{path}: {masks[name].name} and {item.name} share one name; remove one of them")
+        masks[name] = item
+    return masks
+
+
+def _pairs(
+    predictions: Mapping[str, Path], references: Mapping[str, Path], folder: Path, notify: Notify
+) -> dict[str, tuple[Path, Path]]:
+    """Prediction and reference of each case. Two single files belong together whatever they are called."""
+    if len(predictions) == len(references) == 1 and folder.is_file():
+        return {name: (next(iter(predictions.values())), path) for name, path in references.items()}
+    missing = sorted(set(references) - set(predictions))
+    if missing:
+        listed = ", ".join(missing[:20]) + (f" and {len(missing) - 20} more" if len(missing) > 20 else "")
+        raise UsageError(
+            f"{folder}: {len(missing)} of {len(references)} references have no prediction: {listed}; "
+            "predict them, or remove the references"
+        )
+    for name in sorted(set(predictions) - set(references)):
+        notify(Event(stage="evaluate", what="warning", detail=f"{name}: has no reference and is left out"))
+    return {name: (predictions[name], references[name]) for name in sorted(references)}
+
+
+def _read(path: Path) -> tuple[npt.NDArray[Any], geometry.Grid]:
+    """A mask (z, y, x) in canonical orientation. A grey picture saved with three equal channels is a mask too."""
+    volume = formats.read(path)
+    if any(not np.array_equal(volume.array[0], channel) for channel in volume.array[1:]):
+        raise LabelError(f"{path}: has {len(volume.array)} different channels; a mask has one value per voxel")
+    array, grid, _ = geometry.canonicalize(volume.array, volume.grid)
+    return array[0], grid
+
+
+def _values(array: npt.NDArray[Any], path: Path) -> set[int]:
+    found = np.unique(array)
+    if len(found) > _MOST_INFERRED or not np.array_equal(found, np.round(found)):
+        raise LabelError(f"{path}: holds {len(found)} different values such as {found[:3].tolist()}; is it a mask?")
+    return {int(value) for value in found}
+
+
+def _score(case: str, prediction: Path, reference: Path, labels: LabelSet, tolerance_mm: float) -> CaseScore:
+    (guess, guess_grid), (truth, truth_grid) = _read(prediction), _read(reference)
+    agreement = geometry.compare(truth_grid, guess_grid)
+    if agreement.kind not in ("same", "offset"):
+        raise GeometryError(
+            f"case {case}: {prediction} does not lie on the grid of {reference}: shape {guess.shape} and spacing "
+            f"{guess_grid.spacing_mm} mm, expected {truth.shape} and {truth_grid.spacing_mm} mm; resample it first"
+        )
+    classes = [_classes(array, path, labels) for array, path in ((truth, reference), (guess, prediction))]
+    return score_case(classes[0], classes[1], labels, truth_grid.spacing_mm, tolerance_mm, case, case)
+
+
+def _classes(array: npt.NDArray[Any], path: Path, labels: LabelSet) -> npt.NDArray[np.unsignedinteger]:
+    try:
+        return class_indices(array, labels)
+    except LabelError as error:
+        raise LabelError(f"{path}: {error}") from error

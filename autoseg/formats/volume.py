@@ -1,0 +1,87 @@
+"""What every reader returns: an array with its place in the world, and the limits that hold for all formats."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from autoseg.errors import LabelError, RefusedError, UnreadableFile
+from autoseg.volumes.geometry import Grid
+
+MAXIMUM_VOXELS = 10_000_000_000
+"""Headers that promise more are refused before anything is allocated."""
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An image or label file in memory.
+
+    Attributes:
+        array: (C, z, y, x) in the file's own axis order and dtype; float32 if the header scales the values.
+        grid: Where the voxels lie, file axis order.
+        spacing_known: False for files that carry no voxel size (PNG, JPEG, ...): 1 mm is then assumed.
+        sha256: Of the file's bytes, as hex.
+        channels: A name per channel: ``R, G, B`` for colour, else made up from the position.
+        notes: Things about the file worth telling, such as a header that contradicts itself.
+    """
+
+    array: np.ndarray
+    grid: Grid
+    spacing_known: bool
+    sha256: str
+    channels: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def check_size(path: Path, shape: Sequence[int]) -> None:
+    """Refuse declared sizes that are empty or absurd.
+
+    Raises:
+        UnreadableFile: An axis has no voxels.
+        RefusedError: More than ``MAXIMUM_VOXELS`` are declared.
+    """
+    if not shape or any(extent <= 0 for extent in shape):
+        raise UnreadableFile(path, f"its header declares the shape {tuple(shape)}, which holds no voxel")
+    voxels = math.prod(int(extent) for extent in shape)
+    if voxels > MAXIMUM_VOXELS:
+        raise RefusedError(
+            f"{path}: its header declares {voxels:,} voxels, more than {MAXIMUM_VOXELS:,}; "
+            "if this is meant, split or downsample the image first"
+        )
+
+
+def channel_names(count: int) -> tuple[str, ...]:
+    """Names for channels that the file does not name.
+
+    >>> channel_names(1), channel_names(2)
+    (('image',), ('image_0', 'image_1'))
+    """
+    return ("image",) if count == 1 else tuple(f"image_{index}" for index in range(count))
+
+
+def native(array: np.ndarray) -> np.ndarray:
+    """The same values in the machine's byte order, in a type that all of numpy handles (bool becomes uint8)."""
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8)
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        return array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def smallest_dtype(labels: np.ndarray) -> np.dtype:
+    """The narrowest of uint8, int16, uint16 and int32 that holds all values.
+
+    Raises:
+        LabelError: A value does not fit 32 bits.
+
+    >>> smallest_dtype(np.array([0, 255])), smallest_dtype(np.array([0, 300])), smallest_dtype(np.array([0, 40000]))
+    (dtype('uint8'), dtype('int16'), dtype('uint16'))
+    """
+    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    for kind in (np.uint8, np.int16, np.uint16, np.int32):
+        limits = np.iinfo(kind)
+        if limits.min <= low and high <= limits.max:
+            return np.dtype(kind)
+    raise LabelError(f"label values from {low} to {high} do not fit 32 bits; choose smaller file values")

@@ -1,0 +1,67 @@
+"""One file per channel, in the naming that nnU-Net made common: ``X_0000.nii.gz`` and ``X_0001.nii.gz`` are case X."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from autoseg import formats
+
+_CHANNEL = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
+
+
+def stem(file: str) -> str:
+    """File name without folder and suffix, in composed Unicode (so that names from macOS and Linux meet).
+
+    >>> stem("imagesTr/liver_01.nii.gz")
+    'liver_01'
+    """
+    return unicodedata.normalize("NFC", formats.stem(Path(file)))
+
+
+def named(files: Iterable[str], folder: str = "") -> dict[str, str]:
+    """Files by name; subfolders of ``folder`` become part of it. The first of two files with one name counts.
+
+    >>> named(["images/a/1.png", "images/b/1.png"], "images")
+    {'a_1': 'images/a/1.png', 'b_1': 'images/b/1.png'}
+    """
+    by_name: dict[str, str] = {}
+    for file in sorted(files):
+        parts = Path(file).relative_to(folder).parts if folder else (file,)
+        by_name.setdefault("_".join((*parts[:-1], stem(file))), file)
+    return by_name
+
+
+def split(name: str) -> tuple[str, int | None]:
+    """Case and channel of a name; no channel if the name has none.
+
+    >>> split("liver_01_0001"), split("liver_01")
+    (('liver_01', 1), ('liver_01', None))
+    """
+    match = _CHANNEL.match(name)
+    return (match["case"], int(match["channel"])) if match else (name, None)
+
+
+def group(files: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Named files by case, each case's channels in order; names without a channel number are cases of one file.
+
+    >>> group({"a_0001": "a_0001.png", "a_0000": "a_0000.png", "b": "b.png"})
+    {'a': ('a_0000.png', 'a_0001.png'), 'b': ('b.png',)}
+    """
+    cases: dict[str, list[tuple[int, str]]] = {}
+    for name, file in files.items():
+        case, channel = split(name)
+        cases.setdefault(case, []).append((channel or 0, file))
+    return {case: tuple(file for _, file in sorted(members)) for case, members in sorted(cases.items())}
+
+
+def single(files: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Named files as cases of one file each."""
+    return {name: (file,) for name, file in sorted(files.items())}
+
+
+def numbered(names: Iterable[str]) -> bool:
+    """Whether every name carries a channel number, and every case has the first channel."""
+    parts = [split(name) for name in names]
+    firsts = {case for case, channel in parts if channel == 0}
+    return bool(parts) and all(channel is not None and case in firsts for case, channel in parts)

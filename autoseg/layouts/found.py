@@ -1,0 +1,45 @@
+"""What a layout says about a folder: its cases, and as much of channels and labels as is declared there."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from autoseg.contracts import Case, LabelSet
+
+
+@dataclass(frozen=True)
+class Found:
+    """A recognised dataset folder. Nothing is verified yet: no image has been read.
+
+    Attributes:
+        layout: Name of the layout, a key of ``layouts.LAYOUTS``.
+        channels: Declared channel names; None: the files tell.
+        labels: Declared labels; None: to be inferred from the values in the files.
+        cases: Sorted by name; paths relative to the folder that was looked at.
+        left_over: Images that belong to no case; a folder that is not used at all is one entry.
+        notes: Remarks for the report about how the folder was understood.
+    """
+
+    layout: str
+    channels: tuple[str, ...] | None
+    labels: LabelSet | None
+    cases: tuple[Case, ...]
+    left_over: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def inside(self, folder: str) -> "Found":
+        """The same, seen from the parent of the folder that it was found in."""
+        cases = tuple(
+            case.model_copy(
+                update={
+                    "images": tuple(f"{folder}/{image}" for image in case.images),
+                    "label": None if case.label is None else f"{folder}/{case.label}",
+                }
+            )
+            for case in self.cases
+        )
+        return dataclasses.replace(
+            self,
+            cases=cases,
+            left_over=tuple(f"{folder}/{file}" for file in self.left_over),
+            notes=(f"the data set lies in the subfolder {folder}/", *self.notes),
+        )

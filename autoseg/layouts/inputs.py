@@ -1,0 +1,49 @@
+"""Images to predict: a file, or a flat folder of files with or without channel numbers in their names."""
+
+from pathlib import Path
+
+from autoseg import formats
+from autoseg.contracts import Case
+from autoseg.errors import LayoutError, UsageError
+from autoseg.layouts import channel_files
+from autoseg.layouts.tree import describe, look
+
+
+def find_inputs(path: Path, channels: int) -> tuple[Case, ...]:
+    """List what is to be predicted.
+
+    Files ``X_0000``, ``X_0001``, ... are one case X if every file is numbered so and no case has more of them than the
+    model has channels; otherwise each file is a case. A case with too few files is listed too: predicting it fails, the
+    others do not.
+
+    Args:
+        path: A file, or a folder whose own files count (not its subfolders').
+        channels: Input channels of the model.
+
+    Returns:
+        Cases sorted by name; paths relative to the folder, or to the folder that the file lies in.
+
+    Raises:
+        UsageError: ``path`` does not exist, or is a file of an unknown format.
+        LayoutError: The folder holds no images.
+    """
+    if path.is_file():
+        if not formats.is_image(path):
+            raise UsageError(
+                f"{path}: not an image format that can be read; expected e.g. .nii.gz, .nrrd, .mha or .png"
+            )
+        return _cases({channel_files.stem(path.name): path.name}, channels)
+    if not path.is_dir():
+        raise UsageError(f"{path}: does not exist; expected an image or a folder of images")
+    tree = look(path)
+    files = channel_files.named(tree.images_in("."))
+    if not files:
+        raise LayoutError(f"{path}: no images directly in this folder; found: {describe(tree)}")
+    return _cases(files, channels)
+
+
+def _cases(files: dict[str, str], channels: int) -> tuple[Case, ...]:
+    grouped = channel_files.group(files)
+    if not channel_files.numbered(files) or max(len(members) for members in grouped.values()) > channels:
+        grouped = channel_files.single(files)
+    return tuple(Case(case=name, subject=name, images=members) for name, members in grouped.items())

@@ -1,0 +1,33 @@
+"""How far training has come, and the learning rate at that point."""
+
+import math
+
+from planners.contracts import TrainingPlan
+
+POLY_EXPONENT = 0.9
+
+
+def progress(plan: TrainingPlan, step: int, seconds: float) -> float:
+    """Share of the job that is done, from 0 to 1: of its steps or of its time, whichever is more.
+
+    >>> progress(TrainingPlan(patch_vox=(8, 8), batch=1, steps=100, seconds=10.0), step=10, seconds=5.0)
+    0.5
+    """
+    by_steps = step / plan.steps
+    by_time = 0.0 if plan.seconds is None else seconds / plan.seconds
+    return min(1.0, max(by_steps, by_time))
+
+
+def learning_rate(plan: TrainingPlan, share: float) -> float:
+    """A linear rise over the first ``warmup_share`` of the job, then a fall to zero along the plan's curve.
+
+    >>> plan = TrainingPlan(patch_vox=(8, 8), batch=1, steps=9, learning_rate=0.1, warmup_share=0.1, schedule="cosine")
+    >>> [round(learning_rate(plan, share), 3) for share in (0.0, 0.05, 0.1, 0.55, 1.0)]
+    [0.001, 0.05, 0.1, 0.05, 0.0]
+    """
+    if share < plan.warmup_share:
+        return plan.learning_rate * max(share / plan.warmup_share, 0.01)
+    rest = (share - plan.warmup_share) / (1.0 - plan.warmup_share)
+    if plan.schedule == "cosine":
+        return plan.learning_rate * 0.5 * (1.0 + math.cos(math.pi * rest))
+    return float(plan.learning_rate * (1.0 - rest) ** POLY_EXPONENT)

@@ -1,0 +1,121 @@
+"""Everything that changes while a job trains, in one place, so that it can be saved and brought back whole."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from autoseg.learn import networks
+from planners.contracts import NetworkPlan, TrainingPlan
+
+CURVE_POINTS = 200
+"""Most points of the learning curve that a job keeps."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A stretch of training, averaged."""
+
+    step: int
+    seconds: float
+    loss: float
+    learning_rate: float
+
+
+@dataclass
+class Average:
+    """The stretch of the learning curve that is being filled."""
+
+    loss: float = 0.0
+    rate: float = 0.0
+    count: int = 0
+
+
+@dataclass
+class TrainingState:
+    """Network, optimizer, averaged weights and counters of one job.
+
+    ``rate_factor`` is 1 and halves whenever training diverged; ``skipped`` counts steps that gave no finite number, and
+    ``strikes`` how many of them came in a row.
+    """
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: nn.Module
+    scaler: torch.amp.GradScaler
+    step: int = 0
+    seconds: float = 0.0
+    waited_s: float = 0.0
+    updates: int = 0
+    skipped: int = 0
+    strikes: int = 0
+    rollbacks: int = 0
+    rate_factor: float = 1.0
+    curve: list[Point] = field(default_factory=list)
+    stretch: Average = field(default_factory=Average)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Tensors and plain values only, so that it can be read back without unpickling code."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "counters": {name: getattr(self, name) for name in _COUNTERS},
+            "curve": [(p.step, p.seconds, p.loss, p.learning_rate) for p in self.curve],
+            "stretch": (self.stretch.loss, self.stretch.rate, self.stretch.count),
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Take over what ``to_dict`` gave."""
+        self.network.load_state_dict(saved["network"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.average.load_state_dict(saved["average"])
+        self.scaler.load_state_dict(saved["scaler"])
+        for name in _COUNTERS:
+            setattr(self, name, saved["counters"][name])
+        self.curve = [Point(*values) for values in saved["curve"]]
+        self.stretch = Average(*saved["stretch"])
+
+    def update_average(self, decay: float | None) -> None:
+        """Move the averaged weights towards the network's.
+
+        The decay starts low and rises as (1 + n) / (10 + n), so that the average spans about the last tenth of a short
+        job and never remembers the random start.
+        """
+        self.updates += 1
+        grown = 0.0 if decay is None else min(decay, (1 + self.updates) / (10 + self.updates))
+        with torch.no_grad():
+            for slow, fast in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                slow.lerp_(fast, 1.0 - grown)
+
+    def record(self, loss: float, rate: float, share: float) -> None:
+        """Add a step to the learning curve; a point is closed whenever another 1/200 of the job is done."""
+        stretch = self.stretch
+        stretch.loss, stretch.rate, stretch.count = stretch.loss + loss, stretch.rate + rate, stretch.count + 1
+        if int(share * CURVE_POINTS) > len(self.curve) or share >= 1.0:
+            point = Point(self.step, self.seconds, stretch.loss / stretch.count, stretch.rate / stretch.count)
+            self.curve.append(point)
+            self.stretch = Average()
+
+
+_COUNTERS = ("step", "seconds", "waited_s", "updates", "skipped", "strikes", "rollbacks", "rate_factor")
+
+
+def fresh(network_plan: NetworkPlan, plan: TrainingPlan, device: torch.device, seed: int) -> TrainingState:
+    """The state before the first step."""
+    network = networks.place(networks.build(network_plan, seed), device, network_plan.dimension)
+    scaler = torch.amp.GradScaler(device.type, enabled=plan.precision == "fp16", init_scale=2.0**12)
+    return TrainingState(network, _optimizer(network, plan), copy.deepcopy(network).requires_grad_(False), scaler)
+
+
+def _optimizer(network: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:
+    parameters = list(network.parameters())
+    if plan.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, plan.learning_rate, weight_decay=plan.weight_decay)
+    nesterov = plan.momentum > 0
+    return torch.optim.SGD(
+        parameters, plan.learning_rate, plan.momentum, weight_decay=plan.weight_decay, nesterov=nesterov
+    )

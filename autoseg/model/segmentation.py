@@ -1,0 +1,168 @@
+"""The deployable model in memory: arrays in, masks out, by the same steps that were validated.
+
+    canonical image ─▶ for each member: prepare ─▶ networks of its folds ─▶ back to the source grid ─┐
+    class map       ◀─ post-processing ◀─ decision ◀─ blend of probabilities by the members' weights ◀┘
+
+No subprocess, no temporary file, no global state: it works in a notebook, a thread or a daemon. Calls from several
+threads wait for each other while networks run. One member's probabilities are held at a time, beside their blend.
+"""
+
+import functools
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from autoseg.contracts import LabelSet, Model
+from autoseg.errors import UsageError
+from autoseg.learn import device as devices
+from autoseg.learn.infer import predict_volume
+from autoseg.model.arrays import CanonicalArray, has_sides, to_canonical
+from autoseg.postprocessing import file_values, segment
+from autoseg.volumes.labels import Classes
+from autoseg.volumes.preparation import ChannelRule, prepare, restore_probabilities
+from planners.contracts import Configuration, Precision, Spacing
+
+Tta = Literal["auto", "none", "full"]
+"""Mirrored copies at inference: as the selection found worthwhile, never, or always."""
+
+Probabilities = npt.NDArray[np.float32]
+
+
+class SegmentationModel:
+    """A loaded model; ``autoseg.load`` makes one.
+
+    Attributes:
+        record: What stands in ``model.json``: channels, labels, configurations, the model card.
+        device: Where the networks run.
+    """
+
+    def __init__(self, record: Model, networks: Mapping[str, Sequence[nn.Module]], device: torch.device) -> None:
+        """Take a record and, for each member's configuration, the networks of its folds on the device."""
+        self.record = record
+        self.device = device
+        self._networks = networks
+        self._lock = threading.Lock()
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """What each configuration computes with here: as it was trained, where this device gets that right."""
+        return tuple(_precision(c.training.precision, self.device) for c in self.record.configurations)
+
+    @property
+    def labels(self) -> LabelSet:
+        """Names and file values of what is predicted."""
+        return self.record.labels
+
+    def predict(
+        self, array: npt.NDArray[Any], spacing_mm: Sequence[float], orientation: str | None = None, *, tta: Tta = "auto"
+    ) -> npt.NDArray[np.integer]:
+        """Segment an image.
+
+        Args:
+            array: (C, z, y, x) or, for one channel, (z, y, x); models of plane images take (C, y, x) and (y, x).
+                Any numeric type, in the units of the training files (e.g. Hounsfield units).
+            spacing_mm: Voxel size along (z, y, x), or (y, x) for a plane image.
+            orientation: Where the array's x, y and z axes (last axis first) grow to: L or R, P or A, S or I. ``"LPS"``
+                is DICOM's order; a NIfTI array transposed to (z, y, x) has ``"".join(nibabel.aff2axcodes(affine))``.
+                None means ``"LPS"``, and is refused where labels have left and right partners.
+            tta: Average over mirrored copies.
+
+        Returns:
+            The mask on the array's own spatial grid, in the label values of the training files.
+
+        Raises:
+            UsageError: Array, spacing or orientation do not fit the model.
+        """
+        given = self._canonical(array, spacing_mm, orientation)
+        probabilities = self.canonical_probabilities(given.image, given.spacing_mm, tta=tta)
+        return given.restore(file_values(self.decide(probabilities, given.spacing_mm), self.labels))
+
+    def predict_probabilities(
+        self, array: npt.NDArray[Any], spacing_mm: Sequence[float], orientation: str | None = None, *, tta: Tta = "auto"
+    ) -> Probabilities:
+        """Probabilities (H, z, y, x), or (H, y, x), before the decision; arguments as for ``predict``.
+
+        Exclusive labels: head 0 is background, head k the k-th label, and heads sum to 1. Regions: one head each.
+        """
+        given = self._canonical(array, spacing_mm, orientation)
+        return given.restore(self.canonical_probabilities(given.image, given.spacing_mm, tta=tta))
+
+    def canonical_probabilities(
+        self, image: npt.NDArray[Any], spacing_mm: Spacing, *, tta: Tta = "auto"
+    ) -> Probabilities:
+        """Probabilities (H, z, y, x) of a canonical image (C, z, y, x): the members' blend."""
+        mirror = self.record.mirror if tta == "auto" else tta == "full"
+        weights = {member.configuration: member.weight for member in self.record.members}
+        blend = np.zeros((), dtype=np.float32)
+        for configuration in self.record.configurations:
+            found = self._member(configuration, image, spacing_mm, mirror)
+            found *= weights[configuration.name] / sum(weights.values())
+            blend = np.add(blend, found, out=found)
+        return blend
+
+    def decide(self, probabilities: Probabilities, spacing_mm: Spacing) -> Classes:
+        """The class map (z, y, x) of canonical probabilities, with the selected post-processing."""
+        return segment(probabilities, self.labels, spacing_mm, self.record.postprocessing)
+
+    def with_record(self, record: Model) -> "SegmentationModel":
+        """The same networks under another record."""
+        return SegmentationModel(record, self._networks, self.device)
+
+    def _canonical(
+        self, array: npt.NDArray[Any], spacing_mm: Sequence[float], orientation: str | None
+    ) -> CanonicalArray:
+        if orientation is None and has_sides(self.labels):
+            raise UsageError(
+                f"the labels {list(self.labels.targets)} have left and right: say where the array's x, y and z axes "
+                "grow to, e.g. orientation='LPS' or 'RAS'"
+            )
+        return to_canonical(
+            np.asarray(array),
+            tuple(spacing_mm),
+            orientation or "LPS",
+            channels=len(self.record.channels),
+            planar_model=self.record.dimension == 2,
+        )
+
+    def _member(
+        self, configuration: Configuration, image: npt.NDArray[Any], spacing_mm: Spacing, mirror: bool
+    ) -> Probabilities:
+        """One configuration's probabilities on the image's grid, averaged over its folds."""
+        prepared, geometry = prepare(image, spacing_mm, configuration.spacing_mm, _rules(configuration))
+        exclusive = self.labels.kind == "exclusive"
+        with self._lock:
+            probabilities = predict_volume(
+                self._networks[configuration.name],
+                prepared,
+                configuration.training.patch_vox,
+                configuration.dimension,
+                "softmax" if exclusive else "sigmoid",
+                configuration.training.augmentation.mirror_axes if mirror else (),
+                self.device,
+                _precision(configuration.training.precision, self.device),
+            )
+        return restore_probabilities(probabilities, geometry, 0 if exclusive else None)
+
+
+def _rules(configuration: Configuration) -> tuple[ChannelRule, ...]:
+    return tuple(
+        ChannelRule(rule.scheme, rule.inside_nonzero, rule.lower, rule.upper, rule.mean, rule.std)
+        for rule in configuration.normalization
+    )
+
+
+@functools.cache
+def _precision(trained: Precision, device: torch.device) -> Precision:
+    """Depends on device and library alone, never on a timing, so that equal inputs give equal masks.
+
+    The smaller range of float16 can overflow in networks that were trained with another precision, and processors
+    other than GPUs are slow with it; so it is kept where it was trained with, and on GPUs only.
+    """
+    if trained == "fp32" or (trained == "fp16" and device.type != "cuda"):
+        return "fp32"
+    return trained if devices.computes_right(device, trained) else "fp32"

@@ -1,0 +1,164 @@
+"""Out-of-fold predictions on disk: what one job's network says about cases it never saw.
+
+One ``.npz`` per case with ``probabilities`` (H, z, y, x) float16 on the canonical source grid, cropped to ``box``
+(3, 2): the smallest box around everything that is not certainly background. Outside it all is background.
+Probabilities are rounded to multiples of 1/1024, far finer than any decision made from them: files compress well.
+"""
+
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from autoseg.contracts import Box, LabelKind, Shape
+from autoseg.errors import DataError, UnreadableFile
+from autoseg.records import publish
+from autoseg.volumes.labels import Classes
+from autoseg.workspace import JobFolder
+
+_CERTAIN = 1 / 512  # a foreground probability below this is background
+_STEPS = 1024
+_NOWHERE: Box = ((0, 0), (0, 0), (0, 0))
+_BROKEN = (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile)
+_ANEW = "delete the job's train.json to have it predicted again"
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """A cropped prediction.
+
+    Attributes:
+        probabilities: (H, z, y, x) float16, inside ``box`` only.
+        box: Where it lies in the canonical source grid; empty ranges where no foreground is predicted.
+    """
+
+    probabilities: npt.NDArray[np.float16]
+    box: Box
+
+
+def write_out_of_fold(path: Path, probabilities: npt.NDArray[np.floating], background: int | None) -> None:
+    """Write one case's prediction, atomically.
+
+    Args:
+        path: The ``.npz`` to make.
+        probabilities: (H, z, y, x) on the canonical source grid, uncropped.
+        background: Head that stands for background (exclusive labels); None for regions, which have no such head.
+    """
+    box = _uncertain_box(probabilities, background)
+    cropped = probabilities[:, *slices(box)]
+    rounded = (np.rint(cropped.astype(np.float32) * _STEPS) / _STEPS).astype(np.float16)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "wb") as file:
+        # The fastest deflate: numpy's own savez_compressed is several times slower for a few percent of size.
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, array in (("probabilities", rounded), ("box", np.asarray(box, dtype=np.int64))):
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+    publish(temporary, path)
+
+
+def read_cropped(path: Path) -> OutOfFold:
+    """Read one case's prediction as it is stored.
+
+    Raises:
+        UnreadableFile: The file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            probabilities, box = archive["probabilities"], archive["box"]
+    except FileNotFoundError as error:
+        raise UnreadableFile(path, "the out-of-fold prediction is missing", _ANEW) from error
+    except _BROKEN as error:
+        raise UnreadableFile(path, f"not an out-of-fold prediction ({error})", _ANEW) from error
+    (z0, z1), (y0, y1), (x0, x1) = box.tolist()
+    if probabilities.shape[1:] != (z1 - z0, y1 - y0, x1 - x0):
+        raise UnreadableFile(path, f"probabilities {probabilities.shape} do not fill the box {box.tolist()}", _ANEW)
+    return OutOfFold(probabilities, ((z0, z1), (y0, y1), (x0, x1)))
+
+
+def read_job(job: JobFolder, configuration: str, fold: int, case: str) -> OutOfFold:
+    """Read what the job (configuration, fold) predicted of one of its validation cases.
+
+    Raises:
+        DataError: The file is missing or damaged; the message names case, job and file.
+    """
+    try:
+        return read_cropped(job.out_of_fold(case))
+    except UnreadableFile as error:
+        raise DataError(f"case {case}, job {configuration}/fold_{fold}: {error}") from error
+
+
+def read_out_of_fold(path: Path, shape: Shape, kind: LabelKind) -> npt.NDArray[np.float32]:
+    """Read one case's prediction on the whole canonical grid, (H, z, y, x).
+
+    Args:
+        path: A file of ``write_out_of_fold``.
+        shape: The canonical grid.
+        kind: ``exclusive`` predictions are background (head 0) outside the box, ``regions`` are 0 everywhere there.
+
+    Raises:
+        UnreadableFile: The file is missing or damaged, or its box does not lie in the grid.
+    """
+    stored = read_cropped(path)
+    whole: Box = ((0, shape[0]), (0, shape[1]), (0, shape[2]))
+    if any(stop > size for (_, stop), size in zip(stored.box, shape, strict=True)):
+        raise UnreadableFile(path, f"its box {stored.box} does not lie in the case's grid {shape}", _ANEW)
+    return embed(stored, whole, kind)
+
+
+def embed(stored: OutOfFold, box: Box, kind: LabelKind) -> npt.NDArray[np.float32]:
+    """The prediction inside a larger ``box`` that holds its own, (H, z, y, x): background is added around it."""
+    sizes = tuple(stop - start for start, stop in box)
+    result = np.zeros((len(stored.probabilities), *sizes), dtype=np.float32)
+    if kind == "exclusive":
+        result[0] = 1.0
+    inner = zip(stored.box, box, strict=True)
+    result[:, *(slice(start - offset, stop - offset) for (start, stop), (offset, _) in inner)] = stored.probabilities
+    return result
+
+
+def joint_box(boxes: Sequence[Box]) -> Box:
+    """The smallest box around several; empty ones do not count.
+
+    >>> joint_box([((0, 2), (1, 2), (1, 3)), ((0, 0), (0, 0), (0, 0)), ((1, 4), (0, 2), (2, 3))])
+    ((0, 4), (0, 2), (1, 3))
+    """
+    filled = [box for box in boxes if all(stop > start for start, stop in box)]
+    if not filled:
+        return _NOWHERE
+    axes = [(min(box[i][0] for box in filled), max(box[i][1] for box in filled)) for i in range(3)]
+    return (axes[0], axes[1], axes[2])
+
+
+def place(classes: Classes, box: Box, shape: Shape) -> Classes:
+    """A class map of ``box`` on the whole grid, background around it."""
+    whole = np.zeros(shape, dtype=classes.dtype)
+    whole[slices(box)] = classes
+    return whole
+
+
+def slices(box: Box) -> tuple[slice, slice, slice]:
+    """A box as an index of arrays (z, y, x)."""
+    return (slice(*box[0]), slice(*box[1]), slice(*box[2]))
+
+
+def _uncertain_box(probabilities: npt.NDArray[np.floating], background: int | None) -> Box:
+    """Box of the voxels where some foreground head is not certainly off."""
+    uncertain = np.zeros(probabilities.shape[1:], dtype=bool)
+    for head in range(len(probabilities)):
+        if head != background:
+            uncertain |= probabilities[head] >= _CERTAIN
+    axes: list[tuple[int, int]] = []
+    for axis in range(3):
+        hit = np.flatnonzero(uncertain.any(axis=tuple(other for other in range(3) if other != axis)))
+        if not len(hit):
+            return _NOWHERE
+        axes.append((int(hit[0]), int(hit[-1]) + 1))
+    return (axes[0], axes[1], axes[2])

@@ -1,0 +1,102 @@
+"""From probabilities to the final class map, as a label set and a selection say.
+
+``segment`` is the one path from blended probabilities to masks: validation, selection and the deployed model all take
+it, so what is scored is what ships. File values come in at the very end, by ``file_values``.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from autoseg.contracts import LabelSet, Postprocessing
+from autoseg.errors import LabelError
+from autoseg.volumes import labels as volume_labels
+from autoseg.volumes.labels import Classes, Probabilities
+from planners.contracts import Spacing
+
+
+def segment(
+    probabilities: Probabilities,
+    labels: LabelSet,
+    spacing_mm: Spacing,
+    postprocessing: Sequence[Postprocessing] = (),
+) -> Classes:
+    """The class map (z, y, x) of probabilities (H, z, y, x).
+
+    Exclusive labels: voxels removed from a label become background, and holes are filled only where nothing else is.
+    Regions: each region's mask is cleaned before the regions are painted over each other.
+
+    Args:
+        probabilities: On the canonical grid, or a crop of it that holds all foreground.
+        labels: What the heads mean.
+        spacing_mm: Size of a voxel, for volumes.
+        postprocessing: At most one entry per target; targets without one stay as they are.
+
+    Raises:
+        LabelError: An entry names an unknown target, or the heads do not match the label set.
+    """
+    if len(probabilities) != labels.heads:
+        raise LabelError(f"{len(probabilities)} heads of probabilities, but the label set has {labels.heads}")
+    steps = {step.target: step for step in postprocessing if is_active(step)}
+    unknown = set(steps) - set(labels.targets)
+    if unknown:
+        raise LabelError(f"post-processing of unknown targets {sorted(unknown)}; there are {list(labels.targets)}")
+    if labels.kind == "regions":
+        masks = probabilities > 0.5
+        for index, name in enumerate(labels.targets):
+            if name in steps:
+                masks[index] = _clean(masks[index], spacing_mm, steps[name])
+        return volume_labels.paint(masks, written_classes(labels))
+    classes = volume_labels.to_classes(probabilities, "exclusive")
+    for index, name in enumerate(labels.targets, start=1):
+        if name in steps:
+            before = classes == index
+            after = _clean(before, spacing_mm, steps[name])
+            classes[before & ~after] = 0
+            classes[after & (classes == 0)] = index
+    return classes
+
+
+def is_active(step: Postprocessing) -> bool:
+    """Whether an entry does anything at all."""
+    return step.keep_largest or step.fill_holes or step.minimum_mm3 > 0
+
+
+def written_classes(labels: LabelSet) -> tuple[int, ...]:
+    """Class index that each region paints, from the file value it writes; empty for exclusive labels.
+
+    Raises:
+        LabelError: A region writes a value that no label has.
+    """
+    index_of = {label.value: index for index, label in enumerate(labels.labels, start=1)}
+    for region in labels.regions:
+        if region.writes not in index_of:
+            raise LabelError(f"region {region.name!r} writes {region.writes}, which is none of {sorted(index_of)}")
+    return tuple(index_of[region.writes] for region in labels.regions)
+
+
+def file_values(classes: Classes, labels: LabelSet) -> npt.NDArray[np.integer]:
+    """The class map in the values of the user's files, in a dtype that holds all of them."""
+    return volume_labels.to_file_values(classes, [label.value for label in labels.labels], labels.background_value)
+
+
+def class_indices(array: npt.NDArray[Any], labels: LabelSet) -> Classes:
+    """The class map of a label file's values; unannotated voxels get ``labels.ignore_index``.
+
+    Raises:
+        LabelError: The array holds values that the label set does not know.
+    """
+    values = [label.value for label in labels.labels]
+    return volume_labels.from_file_values(array, values, labels.background_value, labels.ignore_value)
+
+
+def _clean(mask: volume_labels.Mask, spacing_mm: Spacing, step: Postprocessing) -> volume_labels.Mask:
+    return volume_labels.clean(
+        mask,
+        spacing_mm,
+        keep_largest=step.keep_largest,
+        minimum_mm3=step.minimum_mm3,
+        fill_holes=step.fill_holes,
+    )

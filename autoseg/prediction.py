@@ -1,0 +1,35 @@
+"""Predicting a user's files with a finished model: what ``autoseg predict`` does."""
+
+from pathlib import Path
+
+from autoseg import layouts, records, resume
+from autoseg.contracts import Model, Prediction
+from autoseg.errors import UsageError
+from autoseg.events import Notify, silent
+from autoseg.stages.predict import Options, predict
+from autoseg.workspace import ModelFolder
+from planners.contracts import Parent
+
+
+def predict_folder(
+    model: Path, source: Path, output: Path, options: Options = Options(), notify: Notify = silent
+) -> Prediction:
+    """Segment an image or all images of a folder; ``predict.json`` beside the masks says what became of each.
+
+    Raises:
+        UsageError: No model, no images, or the output is the input.
+    """
+    folder = ModelFolder(model)
+    if not folder.record.exists():
+        raise UsageError(f"{model}: not a model folder (no model.json); expected e.g. OUT/model of a finished run")
+    if not source.exists():
+        raise UsageError(f"{source}: does not exist; expected an image or a folder of images")
+    root = source if source.is_dir() else source.parent
+    if output.resolve() == root.resolve():
+        raise UsageError(f"{output}: is where the images are; choose another folder for the masks")
+    record = records.read(folder.record, Model)
+    cases = layouts.find_inputs(source, len(record.channels))
+    parents = (Parent(name="model", digest=records.digest(record)),)
+    made = resume.stamp(lambda: predict(folder, cases, root, output, options, notify=notify), parents)
+    records.write(output / "predict.json", made)
+    return made

@@ -1,0 +1,98 @@
+"""The final class map of a case, wherever it lies: a predicted file of a hold-out case, or blended out-of-fold predictions.
+
+Both come back on the canonical grid, so that they can be scored and drawn beside image and reference.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from autoseg import formats, records
+from autoseg.contracts import CaseScan, Dataset, Prediction, Scores, Selection
+from autoseg.errors import DataError
+from autoseg.outoffold import embed, joint_box, place, read_job
+from autoseg.overlays import OverlayInput
+from autoseg.postprocessing import class_indices, segment
+from autoseg.scoring import default_tolerance_mm, score_case, summarize
+from autoseg.volumes.geometry import canonicalize
+from autoseg.volumes.labels import Classes
+from autoseg.workspace import DatasetFolder, Workspace
+
+
+def score_holdout(dataset: Dataset, prediction: Prediction, workspace: Workspace) -> Scores | None:
+    """Score the masks that the deployable model wrote for the hold-out; None where nothing was held out.
+
+    Raises:
+        DataError: A hold-out case has no mask: a score of the others would flatter the model.
+    """
+    if not dataset.split.holdout:
+        return None
+    failed = [case for case in prediction.cases if case.case in dataset.split.holdout and case.status == "failed"]
+    if failed:
+        raise DataError(f"hold-out case {failed[0].case} could not be predicted: {failed[0].error}")
+    scans = {case: _scan(workspace.dataset, case) for case in dataset.split.holdout}
+    tolerance_mm = default_tolerance_mm([scan.spacing_mm for scan in scans.values()])
+    scores = [
+        score_case(
+            _reference(workspace.dataset, case),
+            predicted_file(case, prediction, dataset, workspace.folder("predict")),
+            dataset.labels,
+            scan.spacing_mm,
+            tolerance_mm,
+            case,
+            dataset.case(case).subject,
+        )
+        for case, scan in scans.items()
+    ]
+    return summarize(scores, dataset.labels, tolerance_mm, dataset.split.seed)
+
+
+def predicted_file(case: str, prediction: Prediction, dataset: Dataset, folder: Path) -> Classes:
+    """Read a written mask back, as class indices (z, y, x) on the canonical grid."""
+    output = next(item.output for item in prediction.cases if item.case == case)
+    if output is None:
+        raise DataError(f"case {case} has no predicted mask")
+    volume = formats.read(folder / output)
+    canonical, _, _ = canonicalize(volume.array, volume.grid)
+    return class_indices(canonical[0], dataset.labels)
+
+
+def out_of_fold(case: str, dataset: Dataset, selection: Selection, workspace: Workspace) -> Classes:
+    """What the selected ensemble says of a development case, by models that never saw it."""
+    fold = next(k for k, cases in enumerate(dataset.split.folds) if case in cases)
+    scan = _scan(workspace.dataset, case)
+    stored = [
+        read_job(workspace.job(member.configuration, fold), member.configuration, fold, case)
+        for member in selection.members
+    ]
+    box = joint_box([item.box for item in stored])
+    weights = [member.weight for member in selection.members]
+    blend = sum(
+        weight * embed(item, box, dataset.labels.kind) for weight, item in zip(weights, stored, strict=True)
+    ) / np.float32(sum(weights))
+    return place(segment(blend, dataset.labels, scan.spacing_mm, selection.postprocessing), box, scan.shape)
+
+
+def overlay(
+    case: str, dataset: Dataset, selection: Selection, prediction: Prediction, workspace: Workspace
+) -> OverlayInput:
+    """Image, reference and prediction of one scored case."""
+    if case in dataset.split.holdout:
+        predicted = predicted_file(case, prediction, dataset, workspace.folder("predict"))
+    else:
+        predicted = out_of_fold(case, dataset, selection, workspace)
+    return OverlayInput(
+        image=np.load(workspace.dataset.image(case), mmap_mode="r", allow_pickle=False),
+        reference=_reference(workspace.dataset, case),
+        predicted=predicted,
+        spacing_mm=_scan(workspace.dataset, case).spacing_mm,
+    )
+
+
+def _scan(folder: DatasetFolder, case: str) -> CaseScan:
+    return records.read(folder.scan(case), CaseScan)
+
+
+def _reference(folder: DatasetFolder, case: str) -> Classes:
+    reference: Classes = np.load(folder.label(case), allow_pickle=False)
+    return reference

@@ -1,0 +1,250 @@
+"""Stage 9, ``report``: one self-contained page that explains every choice and shows honestly how good the result is.
+
+    all records ─▶ index.html    (inline style, drawings and pictures; no network, no other file)
+
+The page leads with what a clinician asks: how good, on whom, where does it fail, what does that look like. The nine
+stages follow in their order, each under its own name.
+"""
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from autoseg import card, charts, records, tables, verdict, wording
+from autoseg.contracts import (
+    AuditEntry,
+    Dataset,
+    Interval,
+    Prediction,
+    Prepared,
+    Report,
+    Scores,
+    Selection,
+    TrainedModel,
+    Validation,
+)
+from autoseg.errors import AutosegError
+from autoseg.events import Event, Notify, silent
+from autoseg.overlays import OverlayInput, Panel, panels
+from autoseg.tables import CaseRow
+from autoseg.workspace import STAGES
+from planners.contracts import Budget, Fingerprint, Plan, StageRecord
+
+__all__ = ["OverlayInput", "RunRecords", "report"]
+
+
+@dataclass(frozen=True)
+class RunRecords:
+    """Everything the stages before have said.
+
+    Attributes:
+        prediction: Of the hold-out and the unlabelled cases; None: nothing was predicted.
+        name: Of the data, for the title; empty: the labels and the modality name the task.
+    """
+
+    dataset: Dataset
+    fingerprint: Fingerprint
+    budget: Budget
+    plan: Plan
+    prepared: Prepared
+    trained: tuple[TrainedModel, ...]
+    validation: Validation
+    selection: Selection
+    prediction: Prediction | None
+    name: str = ""
+
+    @property
+    def holdout(self) -> Scores | None:
+        """Hold-out scores, if there are any."""
+        return None if self.prediction is None else self.prediction.holdout
+
+    def of(self, stage: str) -> tuple[StageRecord, ...]:
+        """The records that a stage has left."""
+        by_stage: dict[str, tuple[StageRecord | None, ...]] = {
+            "dataset": (self.dataset,),
+            "fingerprint": (self.fingerprint,),
+            "plan": (self.budget, self.plan),
+            "preprocess": (self.prepared,),
+            "train": self.trained,
+            "crossvalidate": (self.validation,),
+            "select": (self.selection,),
+            "predict": (self.prediction,),
+        }
+        return tuple(record for record in by_stage.get(stage, ()) if record is not None)
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A typical case with its pictures, or the reason why there are none."""
+
+    title: str
+    row: CaseRow
+    panels: tuple[Panel, ...]
+    problem: str = ""
+
+
+def report(run: RunRecords, overlays: Callable[[str], OverlayInput], page: Path, *, notify: Notify = silent) -> Report:
+    """Write the page.
+
+    Args:
+        run: What the stages have said.
+        overlays: Loads image, reference and prediction of a scored case by its name. Where it raises an
+            ``AutosegError`` the page says why there is no picture.
+        page: The file to write.
+        notify: Told after each picture.
+
+    Returns:
+        The numbers at the head of the page.
+    """
+    estimate, kind = card.honest(run.selection, run.holdout)
+    scores = card.judged(run.selection, run.holdout)
+    cases = 0 if scores is None else len(scores.cases)
+    headline = verdict.headline(estimate, kind, cases)
+    unit = wording.distance_unit(run.dataset.dimension, run.fingerprint.spacing_known)
+    portraits = _portraits(run, scores, overlays, notify)
+    html = _render(
+        {
+            "run": run,
+            "headline": headline,
+            "verdict": verdict.judge(estimate, kind, scores, unit),
+            "legend": verdict.LEGEND,
+            "kind": kind,
+            "scores": scores,
+            "scores_name": "holdout" if scores is not None and scores is run.holdout else "oof",
+            "portraits": portraits,
+            "card": card.rows(card.make(run.dataset, run.fingerprint, run.selection, run.holdout)),
+            "typical": card.representative(run.fingerprint.cases),
+            "distance": unit,
+            "volumes": _volume_unit(run, scores),
+            **_tables(run),
+            **_charts(run, scores),
+        }
+    )
+    records.write_bytes(page, html.encode())
+    return Report(
+        page=f"{page.parent.name}/{page.name}", headline=headline, honest_mean_dice=estimate, honest_kind=kind
+    )
+
+
+def _portraits(
+    run: RunRecords, scores: Scores | None, overlays: Callable[[str], OverlayInput], notify: Notify
+) -> tuple[Portrait, ...]:
+    """Pictures of the best, the median and the worst case."""
+    if scores is None:
+        return ()
+    chosen = tables.typical(tables.case_rows(scores, run.dataset))
+    modality = run.fingerprint.channels[0].modality
+    made = []
+    for number, (title, row) in enumerate(chosen, start=1):
+        try:
+            made.append(Portrait(title, row, panels(overlays(row.case), run.dataset.labels, modality)))
+        except AutosegError as error:
+            made.append(Portrait(title, row, (), str(error)))
+        notify(Event(stage="report", done=number, total=len(chosen), unit="pictures"))
+    return tuple(made)
+
+
+def _tables(run: RunRecords) -> dict[str, object]:
+    """Everything the page lists."""
+    everything = [record for stage in STAGES for record in run.of(stage)]
+    times = tables.stage_times([(stage, run.of(stage)) for stage in STAGES if run.of(stage)])
+    return {
+        "stages": STAGES,
+        "times": times,
+        "work_s": sum(time.seconds or 0.0 for time in times),
+        "versions": tables.versions(everything),
+        "audit_counts": Counter(entry.verdict for entry in run.dataset.audit.entries),
+        "audit_groups": _grouped(run.dataset.audit.entries),
+        "orientations": Counter(case.orientation for case in run.fingerprint.cases).most_common(),
+        "oof_rows": tables.case_rows(run.selection.oof, run.dataset),
+        "holdout_rows": () if run.holdout is None else tables.case_rows(run.holdout, run.dataset),
+        "resolutions": {c.name: tables.resolutions(c) for c in run.plan.configurations},
+    }
+
+
+def _charts(run: RunRecords, scores: Scores | None) -> dict[str, object]:
+    """Everything the page draws; None where there is nothing to draw."""
+    jobs = {c.name: [m for m in run.trained if m.configuration == c.name] for c in run.plan.configurations}
+    selection = run.selection
+    return {
+        "distribution": charts.score_distribution(scores, "distribution") if scores else None,
+        "agreement": charts.volume_agreement(scores, _volume_unit(run, scores), "agreement") if scores else None,
+        "curves": {
+            name: charts.learning_curves(models, f"curves-{name}")
+            for name, models in jobs.items()
+            if any(model.curve for model in models)
+        },
+        "search": charts.search(selection.trials, selection.default_oof_mean_dice, "search")
+        if len(selection.trials) > 1 and selection.default_oof_mean_dice is not None
+        else None,
+        "estimates": charts.estimates(_estimates(run), "estimates") if selection.oof.cases else None,
+    }
+
+
+def _estimates(run: RunRecords) -> list[tuple[str, Interval]]:
+    """The same mean Dice measured more and more honestly."""
+    selection = run.selection
+    rows = [
+        ("default, oof", Interval(value=selection.default_oof_mean_dice, n=selection.oof.mean_dice.n)),
+        ("chosen, oof", selection.oof.mean_dice),
+        ("chosen, nested", selection.nested_mean_dice),
+    ]
+    if run.holdout is not None:
+        rows.append(("chosen, hold-out", run.holdout.mean_dice))
+    return [row for row in rows if row[1].value is not None]
+
+
+def _volume_unit(run: RunRecords, scores: Scores | None) -> wording.VolumeUnit:
+    volumes = [t.reference_mm3 for case in scores.cases for t in case.targets] if scores else []
+    return wording.volume_unit(run.dataset.dimension, run.fingerprint.spacing_known, max(volumes, default=0.0))
+
+
+def _grouped(entries: Sequence[AuditEntry]) -> tuple[tuple[AuditEntry, tuple[str, ...]], ...]:
+    """Cases that are not simply fine, those with the same story together; the gravest first."""
+    grave = ("fatal", "quarantined", "repaired")
+    groups: dict[tuple[str, str, str], list[AuditEntry]] = {}
+    for entry in entries:
+        if entry.verdict != "ok" or entry.reason:
+            groups.setdefault((entry.verdict, entry.reason, entry.repair), []).append(entry)
+    ordered = sorted(groups.values(), key=lambda group: (*grave, "ok").index(group[0].verdict))
+    return tuple((group[0], tuple(entry.case for entry in group)) for group in ordered)
+
+
+def _render(context: Mapping[str, object]) -> str:
+    """Fill the templates. The page forbids itself the network and every script but its own, by the script's hash."""
+    environment = _environment()
+    script = environment.get_template("sort.js").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template("page.html").render(**context, script=Markup(script), script_digest=digest)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("autoseg"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for function in (
+        wording.score,
+        wording.interval,
+        wording.percent,
+        wording.duration,
+        wording.size,
+        wording.quantity,
+        wording.sizes,
+        wording.plural,
+        wording.listing,
+        wording.short,
+    ):
+        environment.filters[function.__name__] = function
+    return environment

@@ -1,0 +1,198 @@
+"""From probabilities to masks: deciding, painting, cleaning, and the values that stand in files.
+
+A *class map* holds class indices (0 background, k the k-th label). Exclusive labels: each voxel takes the class of its
+largest probability. Regions: each region has a mask of its own (probability over 0.5), and the masks are painted into
+one class map in order, later ones over earlier ones.
+
+Cleaning works on the mask of one target. Components are connected through faces, edges and corners (26 neighbours, 8 in
+a plane); holes therefore are background pockets closed under the opposite rule, faces only. Volumes of one slice
+(``z = 1``) are treated as planes, so that a hole in a 2D mask is a hole.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from autoseg.errors import LabelError
+from planners.contracts import LabelKind, Spacing
+
+Mask = npt.NDArray[np.bool_]
+Classes = npt.NDArray[np.unsignedinteger]
+Probabilities = npt.NDArray[np.floating]
+Slices = tuple[slice, slice, slice]
+
+FULL = np.ones((3, 3, 3), dtype=bool)
+"""26 neighbours: what counts as connected."""
+FACES = ndimage.generate_binary_structure(3, 1)
+"""6 neighbours: how background is connected around holes."""
+
+
+# ------------------------------------------------------------------------------------------------------ deciding
+
+
+def to_classes(probabilities: Probabilities, kind: LabelKind, writes: Sequence[int] = ()) -> Classes:
+    """The class map that probabilities (H, z, y, x) stand for.
+
+    Args:
+        probabilities: Exclusive: head k is class k, ties go to the lower class. Regions: one head per region.
+        kind: How heads compete.
+        writes: Class index that each region paints, in painting order; not needed for exclusive labels.
+
+    Returns:
+        (z, y, x), uint8 or uint16.
+
+    >>> to_classes(np.array([0.2, 0.5, 0.3]).reshape(3, 1, 1, 1), "exclusive").item()
+    1
+    >>> to_classes(np.array([0.9, 0.6, 0.3]).reshape(3, 1, 1, 1), "regions", writes=(2, 1, 3)).item()
+    1
+    """
+    if kind == "regions":
+        return paint(probabilities > 0.5, writes)
+    classes = np.zeros(probabilities.shape[1:], dtype=index_dtype(len(probabilities) - 1))
+    best = np.array(probabilities[0])
+    for head in range(1, len(probabilities)):  # a running maximum reads memory in order; argmax over axis 0 does not
+        better = probabilities[head] > best
+        classes[better] = head
+        np.maximum(best, probabilities[head], out=best)
+    return classes
+
+
+def paint(masks: npt.NDArray[np.bool_], writes: Sequence[int]) -> Classes:
+    """One class map from region masks (T, z, y, x); ``writes[t]`` is the class of region t, later ones win."""
+    if len(masks) != len(writes):
+        raise ValueError(f"{len(masks)} masks but {len(writes)} classes to write")
+    classes = np.zeros(masks.shape[1:], dtype=index_dtype(max(writes, default=0)))
+    for mask, index in zip(masks, writes, strict=True):
+        classes[mask] = index
+    return classes
+
+
+def member_mask(classes: Classes, members: Sequence[int]) -> Mask:
+    """Where a class map shows one of the ``members``: the mask of a target."""
+    mask = classes == members[0]
+    for member in members[1:]:
+        mask |= classes == member
+    return mask
+
+
+def index_dtype(largest: int) -> type[np.unsignedinteger]:
+    """The dtype of class maps: uint8 wherever it suffices."""
+    return np.uint8 if largest < 256 else np.uint16
+
+
+# ------------------------------------------------------------------------------------------------------ cleaning
+
+
+def clean(mask: Mask, spacing_mm: Spacing, *, keep_largest: bool, minimum_mm3: float, fill_holes: bool) -> Mask:
+    """A cleaned copy of one target's mask (z, y, x): largest component, then minimum size, then holes."""
+    if keep_largest:
+        mask = largest_component(mask)
+    if minimum_mm3 > 0:
+        mask = without_small(mask, minimum_mm3, spacing_mm)
+    if fill_holes:
+        mask = with_holes_filled(mask)
+    return mask.copy()
+
+
+def largest_component(mask: Mask) -> Mask:
+    """Only the largest connected component; of equals, the first in array order. An empty mask stays empty."""
+    return _keep(mask, lambda sizes: np.arange(len(sizes)) == np.argmax(sizes))
+
+
+def without_small(mask: Mask, minimum_mm3: float, spacing_mm: Spacing) -> Mask:
+    """Without connected components smaller than ``minimum_mm3``."""
+    voxel_mm3 = float(np.prod(spacing_mm))
+    return _keep(mask, lambda sizes: np.asarray(sizes * voxel_mm3 >= minimum_mm3))
+
+
+def with_holes_filled(mask: Mask) -> Mask:
+    """With background pockets filled that no path of face neighbours leads out of; open at the image border."""
+    inside = bounding_slices(mask)
+    if inside is None:
+        return mask
+    result = mask.copy()
+    result[inside] |= holes(mask[inside]) > 0
+    return result
+
+
+def holes(mask: Mask) -> npt.NDArray[np.int32]:
+    """The holes of a mask (z, y, x), numbered from 1. What touches the array's border is no hole."""
+    plane = mask.shape[0] == 1
+    padded = np.pad(~mask, ((0, 0) if plane else (1, 1), (1, 1), (1, 1)), constant_values=True)
+    numbers, _ = ndimage.label(padded, structure=FACES)
+    inner = numbers[:, 1:-1, 1:-1] if plane else numbers[1:-1, 1:-1, 1:-1]
+    return np.maximum(inner.astype(np.int32) - 1, 0)  # the padding's pocket is number 1: it holds the first voxel
+
+
+def bounding_slices(mask: Mask) -> Slices | None:
+    """The smallest box around a mask; None where it is empty."""
+    if not mask.size:
+        return None
+    spans: list[slice] = []
+    rest = mask
+    for _ in range(3):  # each pass projects away one axis, so that later passes are cheap
+        hit = np.flatnonzero(rest.reshape(len(rest), -1).any(axis=1))
+        if not len(hit):
+            return None
+        spans.append(slice(int(hit[0]), int(hit[-1]) + 1))
+        rest = np.asarray(rest.any(axis=0))
+    return (spans[0], spans[1], spans[2])
+
+
+def _keep(mask: Mask, choose: Callable[[npt.NDArray[np.int64]], Mask]) -> Mask:
+    """Keep the components whose sizes in voxels ``choose`` likes."""
+    inside = bounding_slices(mask)
+    if inside is None:
+        return mask
+    numbers, count = ndimage.label(mask[inside], structure=FULL)
+    sizes = np.bincount(numbers.ravel(), minlength=count + 1)[1:]
+    kept = np.concatenate([[False], choose(sizes)])
+    result = np.zeros_like(mask)
+    result[inside] = kept[numbers]
+    return result
+
+
+# --------------------------------------------------------------------------------------------------- file values
+
+
+def to_file_values(classes: Classes, values: Sequence[int], background: int = 0) -> npt.NDArray[np.integer]:
+    """Replace class indices by the values of the files; ``values[k - 1]`` belongs to class k.
+
+    Returns:
+        The narrowest of uint8, uint16, int16 and int32 that holds every value of the label set, present or not, so that
+        all masks of a data set have one dtype.
+
+    Raises:
+        LabelError: A value does not fit into 32 bits.
+
+    >>> to_file_values(np.array([0, 1, 2], dtype=np.uint8), values=(255, 1000)).tolist()
+    [0, 255, 1000]
+    """
+    table = np.array([background, *values], dtype=np.int64)
+    for name in ("uint8", "uint16", "int16", "int32"):
+        limits = np.iinfo(name)
+        if limits.min <= table.min() and table.max() <= limits.max:
+            return table.astype(name)[classes]
+    raise LabelError(f"label values {table.min()} to {table.max()} do not fit into 32 bits; renumber the labels")
+
+
+def from_file_values(
+    array: npt.NDArray[Any], values: Sequence[int], background: int = 0, ignore: int | None = None
+) -> Classes:
+    """Replace file values by class indices; ``ignore`` becomes ``len(values) + 1``. The inverse of ``to_file_values``.
+
+    Raises:
+        LabelError: The array holds other values; the message lists up to ten of them.
+    """
+    table = {background: 0} | {value: index + 1 for index, value in enumerate(values)}
+    if ignore is not None:
+        table[ignore] = len(values) + 1
+    found, inverse = np.unique(array, return_inverse=True)
+    unknown = [value for value in found.tolist() if value not in table]
+    if unknown:
+        raise LabelError(f"label values {unknown[:10]} are none of {sorted(table)}; correct the file or the label set")
+    indices = np.array([table[value] for value in found.tolist()], dtype=index_dtype(len(values) + 1))
+    return indices[inverse.reshape(array.shape)]

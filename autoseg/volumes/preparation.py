@@ -1,0 +1,184 @@
+"""Image to network input and back: crop to what is not zero, normalize, resample; and the way back for predictions.
+
+The order matters: cropping first makes all that follows cheaper, and normalizing before resampling keeps zeros exactly
+zero, so that statistics inside the non-zero region mean what they say. ``Geometry`` remembers what was done; with it
+predictions return to exactly the grid the image came on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autoseg.errors import DataError
+from autoseg.volumes.normalize import Scheme, normalize
+from autoseg.volumes.resample import box_slices, resample_image, resample_labels, resample_probabilities
+from planners.contracts import Box, Shape, Spacing
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How one prepared volume lies in its canonical source.
+
+    Attributes:
+        source_shape: Of the canonical volume.
+        source_spacing_mm: Of the canonical volume.
+        crop_box: Box of the canonical volume that was kept.
+        shape: Of the prepared volume.
+        spacing_mm: Of the prepared volume: the crop's extent divided by ``shape``, so rounding is accounted for.
+    """
+
+    source_shape: Shape
+    source_spacing_mm: Spacing
+    crop_box: Box
+    shape: Shape
+    spacing_mm: Spacing
+
+
+@dataclass(frozen=True)
+class ChannelRule:
+    """How one channel is normalized; see ``volumes.normalize``."""
+
+    scheme: Scheme
+    inside_nonzero: bool = False
+    lower: float | None = None
+    upper: float | None = None
+    mean: float | None = None
+    std: float | None = None
+
+
+def nonzero_box(image: np.ndarray) -> Box:
+    """The smallest box that holds every voxel that is not zero in some channel; the whole image if all are zero.
+
+    Args:
+        image: (C, z, y, x). Planes are looked at from the outside in, so an image without a margin costs six planes.
+
+    >>> image = np.zeros((1, 3, 4, 5)); image[0, 1, 2, 1:4] = 1
+    >>> nonzero_box(image)
+    ((1, 2), (2, 3), (1, 4))
+    """
+    box: list[tuple[int, int]] = []
+    for axis in (1, 2, 3):
+        rest = np.moveaxis(image, axis, 0)
+        start, stop = 0, len(rest)
+        while start < stop and not np.any(rest[start]):
+            start += 1
+        if start == stop:
+            z, y, x = image.shape[1:]
+            return (0, z), (0, y), (0, x)
+        while not np.any(rest[stop - 1]):
+            stop -= 1
+        box.append((start, stop))
+        image = image[(slice(None),) * axis + (slice(start, stop),)]
+    return box[0], box[1], box[2]
+
+
+def plan_geometry(
+    image: np.ndarray, spacing_mm: Spacing, target_spacing_mm: tuple[float | None, float, float]
+) -> Geometry:
+    """Where the prepared volume will lie: the non-zero box, at the spacing that is wanted.
+
+    Args:
+        image: (C, z, y, x) canonical.
+        spacing_mm: Of the image.
+        target_spacing_mm: Wanted; None along z keeps the slices as they are.
+    """
+    box = nonzero_box(image)
+    sizes = [stop - start for start, stop in box]
+    shape = [
+        size if wanted is None else max(1, int(np.round(size * mm / wanted)))
+        for size, mm, wanted in zip(sizes, spacing_mm, target_spacing_mm, strict=True)
+    ]
+    new_mm = [mm * size / n for mm, size, n in zip(spacing_mm, sizes, shape, strict=True)]
+    return Geometry(
+        source_shape=(image.shape[1], image.shape[2], image.shape[3]),
+        source_spacing_mm=spacing_mm,
+        crop_box=box,
+        shape=(shape[0], shape[1], shape[2]),
+        spacing_mm=(new_mm[0], new_mm[1], new_mm[2]),
+    )
+
+
+def prepare(
+    image: np.ndarray,
+    spacing_mm: Spacing,
+    target_spacing_mm: tuple[float | None, float, float],
+    rules: Sequence[ChannelRule],
+) -> tuple[np.ndarray, Geometry]:
+    """Make network input of an image.
+
+    Args:
+        image: (C, z, y, x) canonical, any real dtype; not changed, may be memory-mapped.
+        spacing_mm: Of the image.
+        target_spacing_mm: Wanted; None along z keeps the slices as they are.
+        rules: One per channel.
+
+    Returns:
+        (C, z, y, x) float32, C-contiguous, and how to come back.
+
+    Raises:
+        DataError: The number of channels is not the number of rules, or a voxel is NaN or infinite.
+    """
+    if len(image) != len(rules):
+        raise DataError(
+            f"the image has {len(image)} channels, expected {len(rules)}; give the same ones as in training"
+        )
+    geometry = plan_geometry(image, spacing_mm, target_spacing_mm)
+    window = box_slices(geometry.crop_box)
+    out = np.empty((len(image), *geometry.shape), np.float32)
+    for index, (channel, rule) in enumerate(zip(image, rules, strict=True)):
+        values = _normalized(channel[window], rule)
+        if not np.isfinite(values.sum(dtype=np.float64)):
+            raise DataError(
+                f"channel {index} has voxels that are NaN or infinite; replace them by the background's value"
+            )
+        out[index] = resample_image(values[None], geometry.shape, spacing_mm)[0]
+    return out, geometry
+
+
+def _normalized(channel: np.ndarray, rule: ChannelRule) -> np.ndarray:
+    return normalize(
+        channel,
+        rule.scheme,
+        inside_nonzero=rule.inside_nonzero,
+        lower=rule.lower,
+        upper=rule.upper,
+        mean=rule.mean,
+        std=rule.std,
+    )
+
+
+def prepare_labels(labels: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Class indices on the prepared grid.
+
+    Args:
+        labels: (z, y, x) unsigned class indices on the canonical grid; the ignore index is a class like others.
+        geometry: From ``prepare`` of the image they belong to.
+
+    Returns:
+        Of shape ``geometry.shape``, dtype unchanged, C-contiguous.
+    """
+    cropped = labels[box_slices(geometry.crop_box)]
+    return np.ascontiguousarray(resample_labels(cropped, geometry.shape, geometry.source_spacing_mm))
+
+
+def restore_probabilities(probabilities: np.ndarray, geometry: Geometry, background: int | None) -> np.ndarray:
+    """Bring predictions back to the canonical source grid.
+
+    Args:
+        probabilities: (H, z, y, x) on the prepared grid.
+        geometry: From ``prepare``.
+        background: The head that is certain outside the crop (exclusive labels: 0); None: all are 0 there (regions).
+
+    Returns:
+        (H, z, y, x) float32 on the canonical source grid.
+    """
+    cropped = tuple(stop - start for start, stop in geometry.crop_box)
+    inner = resample_probabilities(probabilities, (cropped[0], cropped[1], cropped[2]))
+    if cropped == geometry.source_shape:
+        return inner
+    out = np.zeros((len(inner), *geometry.source_shape), np.float32)
+    if background is not None:
+        out[background] = 1.0
+    out[(slice(None), *box_slices(geometry.crop_box))] = inner
+    return out

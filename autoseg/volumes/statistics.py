@@ -1,0 +1,111 @@
+"""Uncertainty of averages over subjects: bootstrap intervals, paired differences, the one-standard-error rule.
+
+Cases of one subject are alike, so *subjects* are resampled and bring all their cases (Davison and Hinkley, Bootstrap
+Methods, 1997, section 3.8). Scores come as a table (N cases, T targets) with NaN where a score is undefined. The
+estimate averages each target over the cases that define it, then the targets. A target that no case defines is left out
+as a whole and by everyone; a resample in which another target happens to be undefined is left out, because averaging
+the remaining targets would estimate something else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+RESAMPLES = 2000
+Table = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95 % percentile interval.
+
+    Attributes:
+        value: None: undefined, no score at all.
+        low, high: None where the value is, and with fewer than two subjects, which tell nothing of the spread.
+        n: Cases with at least one defined score.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+def target_means(table: Table) -> Table:
+    """Mean of each target over the cases that define it, (T,); NaN where none does."""
+    defined = ~np.isnan(table)
+    counts = defined.sum(axis=0)
+    sums = np.where(defined, table, 0.0).sum(axis=0)
+    return np.divide(sums, counts, out=np.full(table.shape[1], np.nan), where=counts > 0)
+
+
+def mean_of_targets(table: Table) -> float | None:
+    """Per target first, then over targets; None where nothing is defined.
+
+    >>> mean_of_targets(np.array([[1.0, 0.5], [0.8, np.nan]]))
+    0.7
+    """
+    means = target_means(table)
+    return float(np.nanmean(means)) if np.isfinite(means).any() else None
+
+
+def interval(table: Table, subjects: Sequence[str], seed: int) -> Estimate:
+    """The mean over targets with its bootstrap interval. A table with one column gives that target's mean."""
+    return _estimate(mean_of_targets(table), resampled(table, subjects, seed), table, subjects)
+
+
+def paired_interval(first: Table, second: Table, subjects: Sequence[str], seed: int) -> Estimate:
+    """First minus second, both on the same resamples of the same cases."""
+    means = mean_of_targets(first), mean_of_targets(second)
+    value = None if means[0] is None or means[1] is None else means[0] - means[1]
+    draws = resampled(first, subjects, seed) - resampled(second, subjects, seed)
+    return _estimate(value, draws, np.where(np.isnan(first), second, first), subjects)
+
+
+def paired_standard_error(first: Table, second: Table, subjects: Sequence[str], seed: int) -> float:
+    """Bootstrap standard error of first minus second; 0 where it cannot be known (one subject)."""
+    draws = resampled(first, subjects, seed) - resampled(second, subjects, seed)
+    draws = draws[np.isfinite(draws)]
+    return float(draws.std()) if len(draws) and len(set(subjects)) > 1 else 0.0
+
+
+def resampled(table: Table, subjects: Sequence[str], seed: int) -> Table:
+    """The mean over targets in each of ``RESAMPLES`` resamples of the subjects; NaN where it is undefined.
+
+    The same seed and subjects give the same resamples, which is what makes paired comparisons paired.
+    """
+    if len(table) != len(subjects):
+        raise ValueError(f"{len(table)} rows of scores but {len(subjects)} subjects")
+    names, row_of = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
+    if not len(names):
+        return np.full(RESAMPLES, np.nan)
+    draws = _draws(len(names), seed)
+    defined = ~np.isnan(table[:, ~np.isnan(table).all(axis=0)])
+    scores = np.where(defined, table[:, ~np.isnan(table).all(axis=0)], 0.0)
+    sums, counts = np.zeros((2, len(names), defined.shape[1]))
+    np.add.at(sums, row_of, scores)
+    np.add.at(counts, row_of, defined)
+    drawn_sums, drawn_counts = draws @ sums, draws @ counts
+    means = np.divide(drawn_sums, drawn_counts, out=np.full(drawn_sums.shape, np.nan), where=drawn_counts > 0)
+    return means.mean(axis=1) if means.shape[1] else np.full(RESAMPLES, np.nan)
+
+
+@lru_cache(maxsize=4)
+def _draws(subjects: int, seed: int) -> Table:
+    """How often each subject is drawn in each resample, (RESAMPLES, subjects); floats, for fast products."""
+    counts = np.random.default_rng(seed).multinomial(subjects, np.full(subjects, 1 / subjects), size=RESAMPLES)
+    draws = counts.astype(np.float64)
+    draws.setflags(write=False)
+    return draws
+
+
+def _estimate(value: float | None, draws: Table, table: Table, subjects: Sequence[str]) -> Estimate:
+    n = int((~np.isnan(table)).any(axis=1).sum())
+    draws = draws[np.isfinite(draws)]
+    if value is None or len(set(subjects)) < 2 or not len(draws):
+        return Estimate(value, None, None, n)
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Estimate(value, float(low), float(high), n)

@@ -1,0 +1,128 @@
+"""Augmentation: which transformations leave an image plausible, and how much of them a schedule can digest.
+
+Two facts decide. Names: if labels speak of left and right (or anterior and posterior, ...), mirroring that axis would
+teach the wrong answer. Geometry: rotating thick slices out of their plane smears them, so the range shrinks as slices
+get thicker; and scans are upright after reorientation, whereas microscopy knows no up.
+"""
+
+import re
+from collections.abc import Iterable
+
+from planners.contracts import Augmentation, Fingerprint, Reason, Spacing
+
+LARGEST_ROTATION_DEG = 30.0  # of upright images
+FREE_ROTATION_DEG = 180.0  # of images that know no up
+FLAT_RATIO = 3.0  # slices this much thicker than wide are rotated in their plane only
+ELONGATED = 1.5  # a patch with a longer aspect ratio would turn its content out of itself
+LIGHT_AUGMENTATION_STEPS = 5_000  # shorter schedules see each image too seldom to overfit, and strong noise slows them
+
+Z, Y, X = 0, 1, 2
+AXIS_NAMES = ("superior/inferior", "anterior/posterior", "left/right")
+AXIS_OF_WORD = {
+    **dict.fromkeys(("superior", "inferior", "upper", "lower", "cranial", "caudal"), Z),
+    **dict.fromkeys(("anterior", "posterior", "ventral", "dorsal"), Y),
+    **dict.fromkeys(("left", "right"), X),
+}
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+
+
+def augmentation(
+    fingerprint: Fingerprint, dimension: int, patch: tuple[int, ...], spacing_mm: Spacing, steps: int
+) -> tuple[Augmentation, tuple[Reason, ...]]:
+    """Ranges, probabilities and mirror axes of one configuration."""
+    oriented = oriented_axes((label.name for label in fingerprint.labels), fingerprint.dimension)
+    mirror = tuple(axis - (3 - dimension) for axis in range(3 - dimension, 3) if axis not in oriented)
+    rotation = _rotation(fingerprint, dimension, patch, spacing_mm, bool(oriented))
+    base = Augmentation(rotation_deg=rotation, mirror_axes=mirror)
+    light = steps < LIGHT_AUGMENTATION_STEPS
+    chosen = _lightened(base) if light else base
+    return chosen, (_mirror_reason(oriented, dimension), _strength_reason(rotation, steps, light))
+
+
+def oriented_axes(names: Iterable[str], dimension: int = 3) -> dict[int, tuple[str, ...]]:
+    """Array axes (z, y, x as 0, 1, 2) that the labels' names depend on, with those names.
+
+    Single letters count only in pairs: ``l_kidney`` needs an ``r_kidney``. In a two-dimensional image, up and down lie
+    along y, and front and back may lie along either axis.
+
+    >>> oriented_axes(["kidney_left", "kidney_right", "cleft"])
+    {2: ('kidney_left', 'kidney_right')}
+    """
+    words = {name: tuple(word.lower() for word in _WORDS.findall(name)) for name in names}
+    all_words = set(words.values())
+    found: dict[int, set[str]] = {}
+    for name, parts in words.items():
+        axes = {AXIS_OF_WORD[part] for part in parts if part in AXIS_OF_WORD}
+        if _partner(parts) in all_words:
+            axes.add(X)
+        if dimension == 2:
+            axes = {flat for axis in axes for flat in {Z: (Y,), Y: (Y, X), X: (X,)}[axis]}
+        for axis in axes:
+            found.setdefault(axis, set()).add(name)
+    return {axis: tuple(sorted(found[axis])) for axis in sorted(found)}
+
+
+def _partner(parts: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The same name with ``l`` and ``r`` exchanged; None if it has neither."""
+    if not {"l", "r"} & set(parts):
+        return None
+    return tuple({"l": "r", "r": "l"}.get(part, part) for part in parts)
+
+
+def _rotation(
+    fingerprint: Fingerprint, dimension: int, patch: tuple[int, ...], spacing_mm: Spacing, oriented: bool
+) -> tuple[float, float, float]:
+    """Largest angles about z, y, x."""
+    if dimension == 2:
+        upright = oriented or fingerprint.dimension == 3
+        if max(patch) / min(patch) > ELONGATED:
+            return (LARGEST_ROTATION_DEG / 2, 0.0, 0.0)
+        return (LARGEST_ROTATION_DEG if upright else FREE_ROTATION_DEG, 0.0, 0.0)
+    thick = max(range(3), key=lambda axis: (spacing_mm[axis], -axis))
+    ratio = spacing_mm[thick] / max(spacing_mm[axis] for axis in range(3) if axis != thick)
+    tilt = LARGEST_ROTATION_DEG * min(1.0, max(0.0, (FLAT_RATIO - ratio) / (FLAT_RATIO - 1)))
+    z, y, x = (LARGEST_ROTATION_DEG if axis == thick else round(tilt, 1) for axis in range(3))
+    return z, y, x
+
+
+def _lightened(base: Augmentation) -> Augmentation:
+    return base.model_copy(
+        update={
+            "scale": (0.8, 1.25),
+            "noise_probability": 0.05,
+            "blur_probability": 0.05,
+            "low_resolution_probability": 0.05,
+            "gamma_probability": 0.15,
+            "gamma_invert_probability": 0.05,
+        }
+    )
+
+
+def _mirror_reason(oriented: dict[int, tuple[str, ...]], dimension: int) -> Reason:
+    axes = [axis for axis in range(3 - dimension, 3) if axis not in oriented]
+    if oriented:
+        words = [f"{AXIS_NAMES[axis]} ({', '.join(names[:4])})" for axis, names in oriented.items()]
+        saw = f"labels whose names depend on {'; '.join(words)}"
+        because = "mirrored along such an axis, an image would carry the wrong names"
+    else:
+        saw, because = "no label whose name depends on a direction", "a mirrored image is as plausible as the original"
+    return Reason(
+        rule="augmentation.mirror",
+        saw=saw,
+        chose="mirroring along " + (", ".join("zyx"[axis] for axis in axes) or "no axis"),
+        because=because,
+        source="names of the labels; users' reports of left and right exchanged after mirroring",
+    )
+
+
+def _strength_reason(rotation: tuple[float, float, float], steps: int, light: bool) -> Reason:
+    return Reason(
+        rule="augmentation.strength",
+        saw=f"{steps} steps",
+        chose=f"{'light' if light else 'full'} intensity changes; rotation up to "
+        + ", ".join(f"{angle:g}" for angle in rotation)
+        + " degrees about z, y, x",
+        because="thick slices turned out of their plane are smeared; "
+        f"under {LIGHT_AUGMENTATION_STEPS} steps overfitting is a lesser risk than not converging",
+        source="Isensee et al., Nature Methods 18 (2021), augmentation; ranges made continuous in anisotropy",
+    )

@@ -1,0 +1,183 @@
+"""How long to train, how large to be, and how to descend: everything that experiments tune, named at the top.
+
+Time is shared in three cuts: a margin of the hours stays unspent; preprocessing, inference and the report take what
+they are predicted to; the rest is split equally among the jobs (configuration x fold). A network is sized so that a job
+still gets ``target_steps``: too few steps ruin a large network, while beyond that number size helps more than steps.
+"""
+
+import math
+from dataclasses import dataclass
+
+from planners.contracts import Budget, Fingerprint, Preset, Reason, TrainingPlan
+from planners.patch import WidthTable
+
+# ------------------------------------------------------------------------------------------------------------ time
+TRAINING_SHARE = 0.80  # of the hours, before all else that is predicted is taken off; the margin for mispredictions
+DETERMINISTIC_SHARE = 0.85  # of the steps that fit: without a clock to stop by, a slow hour must not break the budget
+HOLDOUT_ALLOWANCE = 0.1  # cases that every fold's model predicts at the end, as a share of the development cases
+FEWEST_STEPS = 60  # a fold with fewer has learned nothing: no plan rather than a bad one
+FEWEST_STEPS_WITHOUT_HOURS = 300  # where no hours bind, slow data take longer than the preset's hours instead
+CPU_HOURS: dict[Preset, float] = {"fast": 0.3, "standard": 1.0, "max": 6.0}  # where no hours are given
+MOST_STEPS: dict[Preset, int] = {"fast": 10_000, "standard": 40_000, "max": 100_000}  # per fold; a GPU's default
+ADMITTED_SHARE = 0.5  # of the target steps that preset "max" leaves each configuration when two share the time
+
+# ------------------------------------------------------------------------------------------------------------ size
+
+
+@dataclass(frozen=True)
+class Ambition:
+    """What to aim for on a kind of machine. Dictionaries are by dimension of the patch.
+
+    Attributes:
+        target_steps: Steps per fold that the network's size must leave room for.
+        widths: Features of the first stage, and the voxels a patch must hold before that width comes ahead of a
+            larger patch. On a CPU both grow together; on a GPU full width comes first.
+        most_stages: Depth. On a CPU the deepest stages cost more in weights than they see in context.
+        fewest_samples: Batch that the network is sized for.
+        most_samples: Largest batch.
+        batch_voxels: The batch grows while it holds no more voxels than this.
+    """
+
+    target_steps: dict[int, int]
+    widths: dict[int, WidthTable]
+    most_stages: dict[int, int]
+    fewest_samples: dict[int, int]
+    most_samples: dict[int, int]
+    batch_voxels: dict[int, int]
+
+
+CPU = Ambition(
+    target_steps={2: 600, 3: 1000},
+    widths={
+        2: ((8, 0), (16, 128**2), (24, 320**2), (32, 448**2)),
+        3: ((8, 0), (16, 48**3), (24, 96**3), (32, 112**3)),
+    },
+    most_stages={2: 6, 3: 5},
+    fewest_samples={2: 4, 3: 2},
+    most_samples={2: 16, 3: 4},
+    batch_voxels={2: 8 * 256**2, 3: 2 * 64**3},
+)
+ACCELERATOR = Ambition(
+    target_steps={2: 4000, 3: 4000},
+    widths={2: ((8, 0), (16, 64**2), (32, 96**2)), 3: ((8, 0), (16, 32**3), (32, 40**3))},
+    most_stages={2: 8, 3: 6},
+    fewest_samples={2: 8, 3: 2},
+    most_samples={2: 32, 3: 8},
+    batch_voxels={2: 12 * 512**2, 3: 2 * 128**3},
+)
+
+# ------------------------------------------------------------------------------------------------------- descending
+LONG_SCHEDULE_STEPS = 20_000  # from here on SGD with momentum generalises best; below it has not the time to
+LEARNING_RATE = {"adamw": 2e-3, "sgd": 1e-2}
+MOMENTUM = {"adamw": 0.9, "sgd": 0.99}
+WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 3e-5}
+WARMUP_SHARE = {"adamw": 0.05, "sgd": 0.01}
+EMA_HORIZON_SHARE = 0.06  # of all steps, over which the shipped weights are averaged
+EMA_SHORTEST_HORIZON = 10  # steps
+RARE_FRACTION = 1e-3  # a label with fewer of all voxels is rare
+FOREGROUND_FRACTION = {"common": 0.33, "rare": 0.5}  # of patches that are centred on foreground
+WHOLE_IMAGE_SHARE = 0.5  # a patch that covers less of the typical image misses labels; Dice is then summed per batch
+
+
+def ambition(budget: Budget) -> Ambition:
+    """What to aim for on this machine. Apple's accelerator has the speed of a large CPU."""
+    return ACCELERATOR if budget.device.startswith("cuda") else CPU
+
+
+def hours_to_plan(budget: Budget) -> float | None:
+    """The hours asked for, or the preset's on a CPU. Null on an accelerator: there the preset sets the steps."""
+    if budget.hours is not None:
+        return budget.hours
+    return CPU_HOURS[budget.preset] if ambition(budget) is CPU else None
+
+
+def job_seconds(budget: Budget, other_s: float, jobs: int) -> float:
+    """Training seconds of each job, after ``other_s`` for all that is not training; infinite without hours."""
+    hours = hours_to_plan(budget)
+    if hours is None:
+        return math.inf
+    return max(0.0, TRAINING_SHARE * 3600 * hours - other_s) / jobs
+
+
+def steps_within(seconds: float, step_s: float, budget: Budget) -> int:
+    """Steps that are predicted to fit, at most the preset's maximum."""
+    share = DETERMINISTIC_SHARE if budget.deterministic else 1.0
+    return int(min(seconds * share / step_s, MOST_STEPS[budget.preset]))
+
+
+def smallest_hours(budget: Budget, step_s: float, other_s: float, jobs: int) -> float:
+    """Hours that leave each job FEWEST_STEPS, rounded up to hundredths."""
+    share = DETERMINISTIC_SHARE if budget.deterministic else 1.0
+    seconds = other_s + jobs * (FEWEST_STEPS + 1) * step_s / share
+    return math.ceil(100 * seconds / (3600 * TRAINING_SHARE)) / 100
+
+
+def descent(base: TrainingPlan, fingerprint: Fingerprint, coverage: float) -> tuple[TrainingPlan, tuple[Reason, ...]]:
+    """Fill in optimizer, learning rate, averaging, sampling and loss for a plan whose steps are known.
+
+    Args:
+        base: Patch, batch, steps, precision and augmentation.
+        fingerprint: The data.
+        coverage: Share of the typical image that a patch holds.
+    """
+    kind = "sgd" if base.steps >= LONG_SCHEDULE_STEPS else "adamw"
+    rarest = min((label.voxel_fraction for label in fingerprint.labels), default=0.0)
+    foreground = FOREGROUND_FRACTION["rare" if rarest < RARE_FRACTION else "common"]
+    horizon = max(float(EMA_SHORTEST_HORIZON), EMA_HORIZON_SHARE * base.steps)
+    training = base.model_copy(
+        update={
+            "optimizer": kind,
+            "learning_rate": LEARNING_RATE[kind],
+            "momentum": MOMENTUM[kind],
+            "weight_decay": WEIGHT_DECAY[kind],
+            "schedule": "poly" if kind == "sgd" else "cosine",
+            "warmup_share": WARMUP_SHARE[kind],
+            "ema_decay": round(1 - 1 / horizon, 6),
+            "loss": "dice_bce" if fingerprint.kind == "regions" else "dice_ce",
+            "batch_dice": len(base.patch_vox) == 2 or coverage < WHOLE_IMAGE_SHARE,
+            "foreground_fraction": foreground,
+        }
+    )
+    return training, (_optimizer_reason(training), _sampling_reason(training, rarest), _loss_reason(training, coverage))
+
+
+def _optimizer_reason(training: TrainingPlan) -> Reason:
+    if training.optimizer == "sgd":
+        because = "a long schedule: momentum with slow decay generalises best, and there is time for it"
+        source = "Isensee et al., Nature Methods 18 (2021), training"
+    else:
+        because = "a short schedule: adaptive steps get further in few of them, and cosine decay ends at a quiet point"
+        source = "own experiments on hippocampus MRI and nuclei microscopy with minutes of training"
+    return Reason(
+        rule="schedule.learning_rate",
+        saw=f"{training.steps} steps per fold",
+        chose=f"{training.optimizer}, learning rate {training.learning_rate:g}, {training.schedule} decay after "
+        f"{training.warmup_share:.0%} warm-up; weights averaged with decay {training.ema_decay:g}",
+        because=f"{because} (the border is at {LONG_SCHEDULE_STEPS} steps); the average spans "
+        f"{EMA_HORIZON_SHARE:.0%} of the steps, so that it forgets the beginning and smooths the end",
+        source=source,
+    )
+
+
+def _sampling_reason(training: TrainingPlan, rarest: float) -> Reason:
+    return Reason(
+        rule="schedule.foreground",
+        saw=f"the rarest label fills {rarest:.3%} of all voxels",
+        chose=f"{training.foreground_fraction:.0%} of patches hold foreground for sure",
+        because=f"below {RARE_FRACTION:.1%} a label is met too seldom by chance; "
+        "more than half would teach that it is everywhere",
+        source="Isensee et al., Nature Methods 18 (2021), oversampling; the share made to depend on rarity",
+    )
+
+
+def _loss_reason(training: TrainingPlan, coverage: float) -> Reason:
+    entropy = "binary cross entropy per region" if training.loss == "dice_bce" else "cross entropy"
+    over = "the batch" if training.batch_dice else "each sample"
+    return Reason(
+        rule="schedule.loss",
+        saw=f"a patch covers {coverage:.0%} of a typical image",
+        chose=f"Dice, summed over {over}, plus {entropy}",
+        because="Dice matches the score and cross entropy keeps its gradient smooth; where patches often miss a label, "
+        "Dice per sample is erratic",
+        source="Isensee et al., Nature Methods 18 (2021), loss",
+    )

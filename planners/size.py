@@ -1,0 +1,205 @@
+"""How large a configuration may be: the highest rung of its ladder that memory holds and time can train.
+
+Patch and width are chosen together for the smallest useful batch, as though the configuration had all the training
+time. Then the batch grows into what is left. Sizing never looks at what else is trained, so more hours, memory or speed
+can only lead up the ladder.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Literal
+
+from planners import cost, schedule
+from planners.contracts import Budget, ConfigurationName, NetworkPlan, Reason, Shape
+from planners.errors import InfeasibleBudget
+from planners.memory import training_bytes, usable_bytes
+from planners.patch import Rung, ladder
+from planners.spacing import TargetSpacing
+from planners.topology import unet
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a configuration has to solve: resampled shapes (z, y, x), channels in, heads out, labels to score."""
+
+    name: ConfigurationName
+    dimension: Literal[2, 3]
+    spacing_mm: TargetSpacing
+    shapes: tuple[Shape, ...]
+    median_shape: Shape
+    channels: int
+    heads: int
+    labels: int
+
+    @property
+    def patch_shape(self) -> tuple[int, ...]:
+        """The typical image along the patch's axes."""
+        return self.median_shape[3 - self.dimension :]
+
+    @property
+    def patch_spacing_mm(self) -> tuple[float, ...]:
+        """Voxel size along the patch's axes."""
+        return tuple(size for size in self.spacing_mm[3 - self.dimension :] if size is not None)
+
+
+@dataclass(frozen=True)
+class Size:
+    """A network, its patch and batch, and what they cost. ``limit`` is what kept the next rung out of reach."""
+
+    patch: tuple[int, ...]
+    network: NetworkPlan
+    batch: int
+    memory_bytes: int
+    step_s: float
+    case_inference_s: float
+    limit: Literal["image", "memory", "time"] = "image"
+    next_rung: str = ""  # what the next rung would have been, and why not
+
+    @property
+    def width(self) -> int:
+        """Features of the first stage."""
+        return self.network.features[0]
+
+
+def choose(task: Task, budget: Budget) -> Size:
+    """The highest rung that fits memory and leaves the target number of steps; failing that, the lowest.
+
+    Raises:
+        InfeasibleBudget: Not even the lowest rung fits the memory with a batch of one.
+    """
+    aim = schedule.ambition(budget)
+    rungs = ladder(
+        task.patch_shape,
+        task.patch_spacing_mm,
+        most_stages=aim.most_stages[task.dimension],
+        widths=aim.widths[task.dimension],
+    )
+    limit: Literal["image", "memory", "time"] = "image"
+    next_rung = ""
+    for rung in reversed(rungs):
+        size = _measured(task, rung, aim.fewest_samples[task.dimension], budget)
+        steps = steps_alone(task, size, budget)
+        if size.memory_bytes > usable_bytes(budget):
+            limit, obstacle = "memory", f"{size.memory_bytes / 1e9:.2f} GB"
+        elif steps < aim.target_steps[task.dimension]:
+            limit, obstacle = "time", f"{steps} steps per fold"
+        else:
+            return replace(size, limit=limit, next_rung=next_rung)
+        next_rung = f"{times(rung.patch)} voxels with {rung.width} features: {obstacle}"
+    return _lowest(task, rungs[0], limit, budget)
+
+
+def grow_batch(task: Task, size: Size, seconds: float, budget: Budget) -> Size:
+    """The largest batch that memory holds, that the target steps allow, and that still adds to the gradient."""
+    aim = schedule.ambition(budget)
+    most = min(aim.most_samples[task.dimension], aim.batch_voxels[task.dimension] // prod(size.patch))
+    for batch in range(most, size.batch, -1):
+        larger = _with_batch(size, batch, budget)
+        steps = schedule.steps_within(seconds, larger.step_s, budget)
+        if larger.memory_bytes <= usable_bytes(budget) and steps >= aim.target_steps[task.dimension]:
+            return larger
+    return size
+
+
+def steps_alone(task: Task, size: Size, budget: Budget) -> int:
+    """Steps per fold if this were the only configuration."""
+    seconds = schedule.job_seconds(budget, other_s([(task, size)], budget), budget.folds)
+    return schedule.steps_within(seconds, size.step_s, budget)
+
+
+def other_s(sized: Sequence[tuple[Task, Size]], budget: Budget) -> float:
+    """Seconds of the whole run that are not training: preprocessing, inference, scoring, report."""
+    total = 0.0
+    for task, size in sized:
+        predictions = len(task.shapes) * (1 + schedule.HOLDOUT_ALLOWANCE * budget.folds)
+        total += cost.preprocessing_s(task.shapes, task.channels, budget) + predictions * size.case_inference_s
+    first = sized[0][0]
+    return total + cost.closing_s(first.shapes, first.labels)
+
+
+def reasons(task: Task, size: Size, budget: Budget) -> tuple[Reason, ...]:
+    """Why this patch, this width and this batch."""
+    aim = schedule.ambition(budget)
+    target = aim.target_steps[task.dimension]
+    usable = f"{usable_bytes(budget) / 1e9:.2f} GB"
+    because = {
+        "image": "the top of the ladder: a larger one would add nothing but padding or repetition",
+        "memory": f"the next larger would not fit {usable} of memory ({size.next_rung})",
+        "time": f"the next larger would leave too little training ({size.next_rung}; {target} wanted)",
+    }[size.limit]
+    shapes = f"typical image {times(task.patch_shape)} voxels"
+    source = "Isensee et al., Nature Methods 18 (2021), patch adaptation; sized by measured speed instead of a constant"
+    return (
+        Reason(
+            rule="patch.size",
+            saw=f"{shapes}; {usable} of memory usable",
+            chose=f"{times(size.patch)} voxels",
+            because=because,
+            source=source,
+        ),
+        Reason(
+            rule="network.width",
+            saw=f"a training step takes {1000 * size.step_s:.3g} ms on {budget.device_name}",
+            chose=f"{size.width} features in the first stage, {max(size.network.features)} at most",
+            because=f"patch and width grow together while a fold gets {target} steps: {because}",
+            source="ladder of widths per patch size, tuned by experiment",
+        ),
+        Reason(
+            rule="patch.batch",
+            saw=f"{size.memory_bytes / 1e9:.2f} GB predicted for {size.batch} patches, {usable} usable",
+            chose=f"{size.batch} patches per step",
+            because=_batch_because(size, aim.fewest_samples[task.dimension]),
+            source="Isensee et al., Nature Methods 18 (2021), batch size; patch before batch",
+        ),
+    )
+
+
+def times(edges: tuple[int, ...]) -> str:
+    """Edges for people: "40 x 56 x 40"."""
+    return " x ".join(str(edge) for edge in edges)
+
+
+def _batch_because(size: Size, fewest: int) -> str:
+    if size.batch < fewest:
+        return "more do not fit the memory, even with the smallest patch"
+    if size.batch == fewest:
+        return "the smallest batch with a steady gradient: patch, width and steps are worth more"
+    return "patch, width and steps have what they want; more patches per step steady the gradient"
+
+
+def _measured(task: Task, rung: Rung, batch: int, budget: Budget) -> Size:
+    network = unet(
+        rung.patch,
+        task.patch_spacing_mm,
+        channels=task.channels,
+        heads=task.heads,
+        width=rung.width,
+        most_stages=schedule.ambition(budget).most_stages[task.dimension],
+    )
+    inference_s = cost.case_inference_s(network, rung.patch, task.shapes, budget)
+    return _with_batch(Size(rung.patch, network, batch, 0, math.inf, inference_s), batch, budget)
+
+
+def _with_batch(size: Size, batch: int, budget: Budget) -> Size:
+    return replace(
+        size,
+        batch=batch,
+        memory_bytes=training_bytes(size.network, size.patch, batch, budget.precision),
+        step_s=cost.step_s(size.network, size.patch, batch, budget),
+    )
+
+
+def _lowest(task: Task, rung: Rung, limit: Literal["image", "memory", "time"], budget: Budget) -> Size:
+    """The lowest rung, with fewer samples if memory forces it."""
+    fewest = schedule.ambition(budget).fewest_samples[task.dimension]
+    for batch in range(fewest, 0, -1):
+        size = _measured(task, rung, batch, budget)
+        if size.memory_bytes <= usable_bytes(budget):
+            return replace(size, limit=limit, next_rung="the lowest rung")
+    raise InfeasibleBudget(
+        f"{task.name}: the smallest network (patch {times(rung.patch)}, {rung.width} features, batch 1) needs "
+        f"{size.memory_bytes / 1e9:.2f} GB to train, but only {usable_bytes(budget) / 1e9:.2f} GB of the "
+        f"{budget.memory_bytes / 1e9:.2f} GB free on {budget.device} may be used; free memory or choose another device"
+    )

@@ -1,0 +1,115 @@
+import pytest
+
+from autoseg import layouts
+from autoseg.errors import LayoutError, UsageError
+from autoseg.phantoms import write_msd, write_nnunet, write_pairs
+from tests.made import ball, folder_of_pairs, nifti, noise
+from tests.real_data import real
+
+
+@pytest.mark.parametrize(("write", "layout"), [(write_msd, "msd"), (write_nnunet, "nnunet"), (write_pairs, "pairs")])
+def test_every_layout_is_recognised_whatever_the_folder_is_called(tmp_path, write, layout):
+    write(tmp_path / "no special name", cases=2)
+    found = layouts.find(tmp_path / "no special name")
+    assert found.layout == layout
+    assert [case.label is not None for case in found.cases] == [True, True]
+    for case in found.cases:
+        assert all((tmp_path / "no special name" / file).is_file() for file in (*case.images, case.label))
+
+
+@pytest.mark.parametrize("write", [write_msd, write_nnunet, write_pairs])
+def test_a_data_set_one_level_deeper_is_found(tmp_path, write):
+    write(tmp_path / "download" / "Data", cases=2)
+    found = layouts.find(tmp_path / "download")
+    assert all(case.images[0].startswith("Data/") and case.label.startswith("Data/") for case in found.cases)
+    assert "subfolder Data/" in found.notes[0]
+
+
+def test_several_data_sets_are_named(tmp_path):
+    write_msd(tmp_path / "one", cases=1)
+    write_msd(tmp_path / "two", cases=1)
+    with pytest.raises(LayoutError, match="one, two"):
+        layouts.find(tmp_path)
+
+
+def test_a_folder_without_cases_says_what_it_holds_and_where_to_look(tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(LayoutError, match=r"1 \.txt"):
+        layouts.find(tmp_path)
+    write_msd(tmp_path / "a" / "b", cases=1)
+    with pytest.raises(LayoutError, match=r"did you mean .*b\?"):
+        layouts.find(tmp_path)
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(UsageError, match="does not exist"):
+        layouts.find(tmp_path / "none")
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(LayoutError, match="empty"):
+        layouts.find(tmp_path)
+
+
+def test_hidden_files_links_in_circles_and_the_run_folder_do_not_count(tmp_path):
+    root = folder_of_pairs(tmp_path / "data", cases=2)
+    (root / "images" / "._case_0.nii.gz").write_bytes(b"mac")
+    (root / "images" / "again").symlink_to(root)
+    folder_of_pairs(root / "run", cases=1)
+    found = layouts.find(root, exclude=root / "run")
+    assert [case.case for case in found.cases] == ["case_0", "case_1"]
+    assert found.left_over == ()
+
+
+def test_one_case_in_two_formats_is_refused(tmp_path):
+    root = folder_of_pairs(tmp_path, cases=2)
+    nifti(root / "images" / "case_0.nii", noise())
+    with pytest.raises(LayoutError, match="same case"):
+        layouts.find(root)
+
+
+def test_names_that_differ_only_in_case_are_refused(tmp_path):
+    root = folder_of_pairs(tmp_path, cases=1)
+    nifti(root / "images" / "CASE_0.nii.gz", noise(1))
+    with pytest.raises(LayoutError, match="share a name"):
+        layouts.find(root)
+
+
+def test_unused_files_are_listed_a_whole_folder_as_one(tmp_path):
+    root = folder_of_pairs(tmp_path, cases=2)
+    nifti(root / "masks" / "nobody.nii.gz", ball())
+    for name in ("case_0", "case_1"):
+        nifti(root / "second" / "reader" / f"{name}.nii.gz", ball())
+    found = layouts.find(root)
+    assert found.left_over == ("masks/nobody.nii.gz", "second/reader/ (2 files)")
+
+
+def test_sunnybrook_has_five_subjects_and_a_spare_label_folder():
+    found = layouts.find(real("sunnybrook_cine"))
+    assert found.layout == "nnunet"
+    assert {case.subject for case in found.cases} == {f"SCD0000{n}01" for n in range(1, 6)}
+    assert len(found.cases) == 10
+    assert found.left_over == ("labelsTr_lv_myo_ED/ (4 files)",)
+    assert any("5 subjects" in note for note in found.notes)
+
+
+def test_unpaired_files_are_told_apart():
+    found = layouts.find(real("negatives/unpaired"))
+    assert [(case.case, case.label is None) for case in found.cases] == [
+        ("hippocampus_007", False),
+        ("hippocampus_118", True),
+    ]
+    assert found.left_over == ("labels/hippocampus_014.nii.gz",)
+
+
+@pytest.mark.parametrize("name", ["ms_four_channels", "negatives/grids_differ", "negatives"])
+def test_other_folders_are_not_taken_for_pairs(name):
+    with pytest.raises(LayoutError):
+        layouts.find(real(name))
+
+
+def test_hippocampus_is_a_decathlon_folder():
+    found = layouts.find(real("Task04_Hippocampus"))
+    assert (found.layout, len(found.cases), found.channels) == ("msd", 200, ("MRI",))
+    assert found.labels.targets == ("Anterior", "Posterior")
+    assert len({case.subject for case in found.cases}) == 200

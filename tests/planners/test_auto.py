@@ -1,0 +1,197 @@
+"""Whole plans of the planner ``auto``: known tasks, presets, budgets, schedules, augmentation."""
+
+import pytest
+
+from planners import schedule
+from planners.augmentation import oriented_axes
+from planners.errors import InfeasibleBudget, PlanningError, UnknownPlanner
+from planners.registry import plan
+from tests.strategies import budget, fingerprint, gpu
+
+HIPPOCAMPUS = fingerprint(((36, 50, 35),) * 160, names=("Anterior", "Posterior"))
+NUCLEI = fingerprint(
+    ((1, 256, 256),) * 56, dimension=2, spacing_known=False, modalities=("rgb",) * 3, names=("nucleus",)
+)
+CARDIAC = fingerprint(((18, 237, 208),) * 100, ((5.0, 1.56, 1.56),), names=("RV", "MYO", "LV"))
+SARCOMA = fingerprint(((55, 163, 163),) * 17, ((3.27, 0.977, 0.977),), modalities=("ct",))
+
+
+@pytest.mark.parametrize(
+    ("data", "machine", "patch", "width"),
+    [
+        (HIPPOCAMPUS, gpu(), (40, 56, 40), 32),
+        (CARDIAC, gpu(), (20, 256, 224), 32),
+        (SARCOMA, gpu(), (56, 192, 192), 32),
+        (NUCLEI, gpu(), (256, 256), 32),
+        (HIPPOCAMPUS, budget(hours=100.0), (40, 56, 40), 32),
+    ],
+)
+def test_known_tasks_get_the_whole_image_and_full_width(data, machine, patch, width):
+    main = plan(data, machine).configurations[0]
+    assert (main.training.patch_vox, main.network.features[0]) == (patch, width)
+
+
+@pytest.mark.parametrize("data", [HIPPOCAMPUS, NUCLEI, SARCOMA])
+@pytest.mark.parametrize("hours", [0.4, 1.0])
+def test_on_a_cpu_the_network_shrinks_until_a_fold_gets_its_steps(data, hours):
+    main = plan(data, budget(hours=hours)).configurations[0]
+    target = schedule.CPU.target_steps[main.dimension]
+    assert main.network.features[0] < 32
+    assert target <= main.training.steps <= 3 * target
+
+
+def test_hours_are_shared_among_folds_and_kept():
+    made = plan(HIPPOCAMPUS, budget(hours=0.4))
+    training = made.configurations[0].training
+    assert 5 * training.seconds <= 0.8 * 0.4 * 3600
+    assert 0.5 * 0.4 < made.predicted_hours <= 0.8 * 0.4 + 1e-6
+
+
+def test_without_hours_the_preset_sizes_the_schedule():
+    assert plan(HIPPOCAMPUS, gpu()).configurations[0].training.steps == schedule.MOST_STEPS["standard"]
+    assert plan(HIPPOCAMPUS, gpu(preset="fast")).configurations[0].training.steps == schedule.MOST_STEPS["fast"]
+    on_cpu = plan(HIPPOCAMPUS, budget())
+    assert on_cpu.predicted_hours <= schedule.CPU_HOURS["standard"]
+    assert on_cpu.configurations[0].training.seconds is None
+
+
+def test_deterministic_runs_count_steps_only():
+    timed = plan(HIPPOCAMPUS, budget(hours=0.4))
+    counted = plan(HIPPOCAMPUS, budget(hours=0.4, deterministic=True))
+    assert timed.configurations[0].training.seconds is not None
+    assert counted.configurations[0].training.seconds is None
+    assert counted.predicted_hours < 0.9 * timed.predicted_hours
+
+
+def test_hopeless_hours_say_what_would_do():
+    with pytest.raises(InfeasibleBudget, match="give at least") as caught:
+        plan(HIPPOCAMPUS, budget(hours=0.005))
+    enough = caught.value.smallest_hours
+    assert plan(HIPPOCAMPUS, budget(hours=enough)).configurations[0].training.steps >= schedule.FEWEST_STEPS
+
+
+def test_hopeless_memory_says_what_is_needed():
+    with pytest.raises(InfeasibleBudget, match="free memory") as caught:
+        plan(HIPPOCAMPUS, gpu(memory_gb=0.1))
+    assert caught.value.smallest_hours is None
+
+
+def test_little_memory_gives_a_smaller_patch_and_says_so():
+    small = plan(CARDIAC, gpu(memory_gb=4.0))
+    assert small.configurations[0].training.patch_vox < (20, 256, 224)
+    reason = next(r for r in small.reasons if r.rule == "patch.size")
+    assert "would not fit" in reason.because
+
+
+# ------------------------------------------------------------------------------------------------ configurations
+
+
+def names(made):
+    return [configuration.name for configuration in made.configurations]
+
+
+@pytest.mark.parametrize(
+    ("data", "machine", "expected"),
+    [
+        (HIPPOCAMPUS, gpu(), ["3d_fullres"]),
+        (HIPPOCAMPUS, gpu(preset="max"), ["3d_fullres", "2d"]),
+        (CARDIAC, gpu(), ["3d_fullres", "2d"]),
+        (CARDIAC, gpu(preset="fast"), ["3d_fullres"]),
+        (CARDIAC, budget(hours=0.4), ["3d_fullres"]),
+        (CARDIAC, budget(hours=0.2, preset="max"), ["3d_fullres"]),
+        (NUCLEI, gpu(preset="max"), ["2d"]),
+    ],
+)
+def test_configurations_by_preset_anisotropy_and_hours(data, machine, expected):
+    made = plan(data, machine)
+    assert names(made) == expected
+    assert {s.configuration for s in made.skipped} == {"2d", "3d_fullres"} - set(expected)
+
+
+def test_a_second_configuration_takes_no_patch_from_the_first():
+    alone = plan(CARDIAC, budget(hours=20.0, preset="fast"))
+    both = plan(CARDIAC, budget(hours=20.0, preset="max"))
+    assert names(both) == ["3d_fullres", "2d"]
+    assert both.configurations[0].network == alone.configurations[0].network
+
+
+def test_what_was_too_dear_is_skipped_with_numbers():
+    (skipped,) = plan(CARDIAC, budget(hours=0.4)).skipped
+    assert any(character.isdigit() for character in skipped.because)
+
+
+# ------------------------------------------------------------------------------------------------------ schedule
+
+
+def test_short_schedules_use_adamw_and_long_ones_sgd():
+    short = plan(HIPPOCAMPUS, budget(hours=0.4)).configurations[0].training
+    long = plan(HIPPOCAMPUS, gpu()).configurations[0].training
+    assert (short.optimizer, short.schedule) == ("adamw", "cosine")
+    assert (long.optimizer, long.schedule, long.learning_rate, long.momentum) == ("sgd", "poly", 0.01, 0.99)
+    assert short.ema_decay < long.ema_decay < 1
+
+
+def test_rare_labels_are_sampled_more_often():
+    rare = fingerprint(((64, 64, 64),) * 10, voxel_fraction=1e-5)
+    common = fingerprint(((64, 64, 64),) * 10, voxel_fraction=0.1)
+    assert plan(rare, gpu()).configurations[0].training.foreground_fraction == 0.5
+    assert plan(common, gpu()).configurations[0].training.foreground_fraction == 0.33
+
+
+def test_regions_take_binary_cross_entropy():
+    data = fingerprint(((64, 64, 64),) * 10, kind="regions", names=("whole", "core"))
+    made = plan(data, gpu()).configurations[0]
+    assert (made.training.loss, made.network.heads) == ("dice_bce", 2)
+
+
+def test_no_cases_is_an_error():
+    with pytest.raises(PlanningError, match="no cases"):
+        plan(HIPPOCAMPUS.model_copy(update={"cases": ()}), gpu())
+
+
+def test_unknown_planner_lists_the_known_ones():
+    with pytest.raises(UnknownPlanner, match="auto"):
+        plan(HIPPOCAMPUS, gpu(), "best")
+
+
+# -------------------------------------------------------------------------------------------------- augmentation
+
+
+@pytest.mark.parametrize(
+    ("labels", "dimension", "axes"),
+    [
+        (["tumor"], 3, []),
+        (["Anterior", "Posterior"], 3, [1]),
+        (["kidney_left", "kidney_right"], 3, [2]),
+        (["l_lung", "r_lung"], 3, [2]),
+        (["lung-l", "lung-r"], 3, [2]),
+        (["leftVentricle"], 3, [2]),
+        (["l_lung", "tumor"], 3, []),
+        (["cleft", "bright spot"], 3, []),
+        (["upper lobe left", "lower lobe left"], 3, [0, 2]),
+        (["upper teeth"], 2, [1]),
+        (["anterior chamber"], 2, [1, 2]),
+    ],
+)
+def test_directions_in_names_forbid_mirroring(labels, dimension, axes):
+    assert list(oriented_axes(labels, dimension)) == axes
+
+
+def test_mirror_axes_are_axes_of_the_patch():
+    left_right = fingerprint(((10, 128, 128),) * 20, ((8.0, 1.0, 1.0),), names=("left", "right"))
+    volume, flat = plan(left_right, gpu(preset="max")).configurations
+    assert volume.training.augmentation.mirror_axes == (0, 1)
+    assert flat.training.augmentation.mirror_axes == (0,)
+    assert plan(HIPPOCAMPUS, gpu()).configurations[0].training.augmentation.mirror_axes == (0, 2)
+
+
+def test_rotation_stays_in_plane_for_thick_slices():
+    assert plan(CARDIAC, gpu()).configurations[0].training.augmentation.rotation_deg == (30.0, 0.0, 0.0)
+    assert plan(HIPPOCAMPUS, gpu()).configurations[0].training.augmentation.rotation_deg == (30.0, 30.0, 30.0)
+    assert plan(NUCLEI, gpu()).configurations[0].training.augmentation.rotation_deg == (180.0, 0.0, 0.0)
+
+
+def test_short_schedules_get_light_augmentation():
+    short = plan(HIPPOCAMPUS, budget(hours=0.4)).configurations[0].training.augmentation
+    long = plan(HIPPOCAMPUS, gpu()).configurations[0].training.augmentation
+    assert short.noise_probability < long.noise_probability

@@ -1,0 +1,413 @@
+"""Records of made-up runs for the tests of the report: a typical one, and the odd ones a page must survive."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from autoseg.contracts import (
+    Audit,
+    AuditEntry,
+    Case,
+    CaseContent,
+    CaseScore,
+    Channel,
+    ConfigurationValidation,
+    CurvePoint,
+    Dataset,
+    Interval,
+    Label,
+    LabelSet,
+    Member,
+    Postprocessing,
+    PredictedCase,
+    Prediction,
+    Prepared,
+    PreparedCase,
+    PreparedConfiguration,
+    Region,
+    Scores,
+    Selection,
+    Split,
+    TargetScore,
+    TargetSummary,
+    TrainedModel,
+    Trial,
+    Validation,
+)
+from autoseg.overlays import OverlayInput
+from autoseg.phantoms import phantom
+from autoseg.stages.report import RunRecords
+from planners.contracts import (
+    Budget,
+    CaseFingerprint,
+    ChannelFingerprint,
+    Configuration,
+    Cost,
+    Fingerprint,
+    IntensityStatistics,
+    LabelFingerprint,
+    NetworkPlan,
+    Normalization,
+    Outlier,
+    Plan,
+    Provenance,
+    Reason,
+    Skipped,
+    Throughput,
+    TrainingPlan,
+    Version,
+)
+
+CONVENTION = "Absent from both: left out; predicted but absent from the reference: Dice 0."
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What to make up."""
+
+    labels: tuple[str, ...] = ("Anterior", "Posterior")
+    regions: bool = False
+    development: int = 80
+    holdout: int = 40
+    folds: int = 5
+    dice: float = 0.88
+    spread: float = 0.04
+    flat: bool = False
+    grey: str = "mri"
+    prefix: str = "hippocampus_"
+    seed: int = 0
+
+    @property
+    def modality(self):
+        return "rgb" if self.flat else self.grey
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ("whole", "core") if self.regions else self.labels
+
+    @property
+    def spacing(self):
+        return (1.0, 1.0, 1.0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"{self.prefix}{i:03d}" for i in range(self.development + self.holdout))
+
+
+def provenance(seconds: float, memory: int | None = 900_000_000) -> Provenance:
+    versions = (Version(package="torch", version="2.13.0"), Version(package="numpy", version="2.1.0"))
+    return Provenance(started="2026-01-01", seconds=seconds, host="h", peak_memory_bytes=memory, versions=versions)
+
+
+def interval(values: list[float], seed: int = 0) -> Interval:
+    if not values:
+        return Interval()
+    means = np.random.default_rng(seed).choice(values, (500, len(values))).mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Interval(value=float(np.mean(values)), low=float(low), high=float(high), n=len(values))
+
+
+def scores(sample: Sample, names: tuple[str, ...], shift: float = 0.0) -> Scores:
+    rng = np.random.default_rng(sample.seed + len(names))
+    cases = []
+    for number, name in enumerate(names):
+        targets = []
+        for index, target in enumerate(sample.targets):
+            dice = float(np.clip(sample.dice + shift - 0.02 * (index % 3) + rng.normal(0, sample.spread), 0.02, 0.99))
+            if number == 3 and sample.dice > 0.5:
+                dice /= 2
+            volume = float(rng.uniform(1200, 2400) / (index + 1))
+            missing = number == 5 and index == len(sample.targets) - 1
+            targets.append(
+                TargetScore(
+                    target=target,
+                    dice=None if missing else dice,
+                    nsd=None if missing else min(1.0, dice + 0.08),
+                    hd95_mm=None if missing else float(4 * (1 - dice) + rng.uniform(0.5, 1.0)),
+                    reference_mm3=0.0 if missing else volume,
+                    predicted_mm3=0.0 if missing else volume * float(rng.normal(1.02, 0.08)),
+                )
+            )
+        cases.append(CaseScore(case=name, subject=name, targets=tuple(targets)))
+    summaries = tuple(_summary(target, cases) for target in sample.targets)
+    defined = [s for s in summaries if s.dice.value is not None]
+    return Scores(
+        tolerance_mm=2.0,
+        cases=tuple(cases),
+        targets=summaries,
+        mean_dice=_mean([s.dice for s in defined]),
+        mean_nsd=_mean([s.nsd for s in defined]),
+        convention=CONVENTION,
+    )
+
+
+def _summary(target: str, cases: list[CaseScore]) -> TargetSummary:
+    found = [t for case in cases for t in case.targets if t.target == target]
+    return TargetSummary(
+        target=target,
+        dice=interval([t.dice for t in found if t.dice is not None]),
+        nsd=interval([t.nsd for t in found if t.nsd is not None]),
+        hd95_mm=interval([t.hd95_mm for t in found if t.hd95_mm is not None]),
+        absent=sum(t.reference_mm3 == 0 for t in found),
+    )
+
+
+def _mean(parts: list[Interval]) -> Interval:
+    if not parts:
+        return Interval()
+    value, low, high = (float(np.mean([getattr(p, side) for p in parts])) for side in ("value", "low", "high"))
+    return Interval(value=value, low=low, high=high, n=max(p.n for p in parts))
+
+
+def labels(sample: Sample) -> LabelSet:
+    found = tuple(Label(name=name, value=i + 1) for i, name in enumerate(sample.labels))
+    if not sample.regions:
+        return LabelSet(labels=found)
+    regions = (Region(name="whole", members=(1, 2), writes=1), Region(name="core", members=(2,), writes=2))
+    return LabelSet(kind="regions", labels=found, regions=regions, ignore_value=9)
+
+
+def dataset(sample: Sample) -> Dataset:
+    development, holdout = sample.names[: sample.development], sample.names[sample.development :]
+    folds = tuple(development[k :: sample.folds] for k in range(sample.folds)) if sample.folds > 1 else ((),)
+    entries = [AuditEntry(case=name, verdict="ok") for name in sample.names[3:]]
+    entries += [
+        AuditEntry(case=name, verdict="repaired", reason="label origin is 0.129 voxel off", repair="moved to the image")
+        for name in sample.names[:3]
+    ]
+    entries.append(AuditEntry(case="broken_01", verdict="quarantined", reason="image is cut short (CRC differs)"))
+    channels = ("R", "G", "B") if sample.flat else ("MRI",)
+    return Dataset(
+        layout="pairs" if sample.flat else "msd",
+        dimension=2 if sample.flat else 3,
+        channels=tuple(Channel(name=name) for name in channels),
+        labels=labels(sample),
+        cases=tuple(Case(case=n, subject=n, images=(f"i/{n}.nii.gz",), label=f"l/{n}.nii.gz") for n in sample.names),
+        contents=tuple(CaseContent(case=name, content="0" * 64) for name in sample.names),
+        split=Split(holdout=holdout, folds=folds, seed=1, because=f"{sample.folds} folds grouped by subject."),
+        audit=Audit(entries=tuple(entries), left_over=("notes.txt", "._junk.nii.gz")),
+        provenance=provenance(21.0),
+    )
+
+
+def fingerprint(sample: Sample) -> Fingerprint:
+    rng = np.random.default_rng(1)
+    statistics = IntensityStatistics(
+        count=1_234_567,
+        mean=310.2,
+        std=88.1,
+        minimum=0,
+        percentile_00_5=4,
+        median=300,
+        percentile_99_5=780,
+        maximum=990,
+    )
+    cases = []
+    for name in sample.names[: sample.development]:
+        shape = (1, 256, 320) if sample.flat else tuple(int(v) for v in rng.integers((24, 40, 30), (48, 60, 44)))
+        cases.append(
+            CaseFingerprint(case=name, shape=shape, spacing_mm=sample.spacing, orientation="RAS", cropped_shape=shape)
+        )
+    names = ("R", "G", "B") if sample.flat else ("MRI",)
+    return Fingerprint(
+        dimension=2 if sample.flat else 3,
+        spacing_known=not sample.flat,
+        kind="regions" if sample.regions else "exclusive",
+        heads=labels(sample).heads,
+        has_ignore=sample.regions,
+        subjects=sample.development,
+        channels=tuple(
+            ChannelFingerprint(name=name, modality=sample.modality, overall=statistics, foreground=statistics)
+            for name in names
+        ),
+        labels=tuple(
+            LabelFingerprint(
+                name=name,
+                cases=sample.development if index else max(1, sample.development - 1),
+                voxel_fraction=0.021,
+                volume_mm3=1650.0,
+                components=1.0,
+                component_volume_mm3=1600.0,
+                extent_mm=(18.0, 22.0, 14.0),
+            )
+            for index, name in enumerate(sample.targets)
+        ),
+        cases=tuple(cases),
+        outliers=(Outlier(case=sample.names[0], what="mean intensity", value=1.2e6, typical=310.0),),
+        provenance=provenance(0.2),
+    )
+
+
+def budget() -> Budget:
+    return Budget(
+        device="cpu",
+        device_name="Intel Xeon Platinum",
+        cores=2,
+        memory_bytes=20_000_000_000,
+        ram_bytes=22_000_000_000,
+        disk_bytes=80_000_000_000,
+        precision="bf16",
+        throughputs=(Throughput(dimension=3, precision="bf16", flops_per_s=2e11, bytes_per_s=1e10),),
+        step_overhead_s=0.002,
+        hours=0.4,
+        provenance=provenance(12.0),
+    )
+
+
+def configuration(sample: Sample) -> Configuration:
+    dimension = 2 if sample.flat else 3
+    return Configuration(
+        name="2d" if sample.flat else "3d_fullres",
+        dimension=dimension,
+        spacing_mm=(None, 1.0, 1.0) if sample.flat else (1.0, 1.0, 1.0),
+        median_shape_vox=(1, 256, 320) if sample.flat else (36, 50, 35),
+        normalization=(Normalization(channel="MRI", scheme="rgb_to_0_1" if sample.flat else "zscore"),),
+        network=NetworkPlan(
+            family="plain_unet",
+            dimension=dimension,
+            in_channels=1,
+            heads=3,
+            features=(16, 32, 64, 128),
+            strides=((1,) * dimension, (2,) * dimension, (2,) * dimension, (2,) * dimension),
+            kernels=((3,) * dimension,) * 4,
+            convolutions_encoder=(2, 2, 2, 2),
+            convolutions_decoder=(2, 2, 2),
+        ),
+        training=TrainingPlan(patch_vox=(40, 56, 40)[:dimension], batch=2, steps=1500, seconds=240.0),
+        cost=Cost(memory_bytes=1_400_000_000, step_s=0.15, fold_training_s=225.0, case_inference_s=0.4),
+    )
+
+
+def plan(sample: Sample) -> Plan:
+    reasons = (
+        ("spacing.target", "spacing 1 × 1 × 1 mm in every case", "1 × 1 × 1 mm", "the median keeps detail at low cost"),
+        ("patch.size", "median shape 36 × 50 × 35, 20 GB", "40 × 56 × 40", "a whole structure fits in one patch"),
+        ("topology.stages", "patch 40 × 56 × 40", "4 levels", "halved until no axis is shorter than 4 voxels"),
+        ("schedule.steps", "0.15 s per step, 0.4 h", "1500 steps in each of 5 folds", "fills the time, less a reserve"),
+    )
+    return Plan(
+        planner="auto",
+        configurations=(configuration(sample),),
+        skipped=(Skipped(configuration="2d", because="voxels are cubes, so a 2D network sees less and wins nothing"),),
+        reasons=tuple(
+            Reason(
+                rule=rule, configuration=configuration(sample).name, saw=saw, chose=chose, because=why, source=source
+            )
+            for (rule, saw, chose, why), source in zip(reasons, ("Isensee et al. 2021, Methods",) * 4, strict=True)
+        ),
+        predicted_hours=0.36,
+        provenance=provenance(1.4),
+    )
+
+
+def prepared(sample: Sample) -> Prepared:
+    case = PreparedCase(
+        case=sample.names[0],
+        source_shape=(36, 50, 35),
+        source_spacing_mm=sample.spacing,
+        crop_box=((0, 36), (0, 50), (0, 35)),
+        shape=(36, 50, 35),
+        spacing_mm=sample.spacing,
+    )
+    one = PreparedConfiguration(configuration=configuration(sample).name, cases=(case,), bytes=21_000_000)
+    return Prepared(configurations=(one,), provenance=provenance(6.0))
+
+
+def trained(sample: Sample) -> tuple[TrainedModel, ...]:
+    made = []
+    for fold, cases in enumerate(dataset(sample).split.folds):
+        rng = np.random.default_rng(fold)
+        curve = tuple(
+            CurvePoint(
+                step=step,
+                seconds=0.15 * step,
+                loss=float(0.9 - 1.6 * (1 - np.exp(-step / 250)) + rng.normal(0, 0.02)),
+                learning_rate=0.01,
+            )
+            for step in range(25, 1501, 25)
+        )
+        made.append(
+            TrainedModel(
+                configuration=configuration(sample).name,
+                fold=fold,
+                weights="0" * 64,
+                steps=1480,
+                planned_steps=1500,
+                seconds=231.0,
+                data_wait_share=0.03,
+                peak_memory_bytes=None if fold else 1_300_000_000,
+                curve=curve,
+                out_of_fold=cases,
+                provenance=provenance(240.0, 1_500_000_000),
+            )
+        )
+    return tuple(made)
+
+
+def selection(sample: Sample) -> Selection:
+    validated = sample.names[: sample.development] if sample.folds > 1 else ()
+    oof = scores(sample, validated)
+    value = oof.mean_dice.value
+    members = (Member(configuration=configuration(sample).name, weight=1.0),)
+    rng = np.random.default_rng(2)
+    nested = Interval() if value is None else oof.mean_dice.model_copy(update={"value": value - 0.002})
+    gain = Interval() if value is None else Interval(value=0.004, low=0.001, high=0.007, n=oof.mean_dice.n)
+    post = tuple(Postprocessing(target=t, keep_largest=index == 0) for index, t in enumerate(sample.targets))
+    trials = tuple(
+        Trial(number=i, members=members, postprocessing=post, oof_mean_dice=value - float(rng.exponential(0.004)))
+        for i in range(0 if value is None else 60)
+    )
+    return Selection(
+        members=members,
+        postprocessing=post if validated else (),
+        oof=oof,
+        default_oof_mean_dice=None if value is None else value - 0.004,
+        nested_mean_dice=nested,
+        nested_gain=gain,
+        trials=trials,
+        because="Keeping the largest component of Anterior gained 0.004 Dice, more than one standard error.",
+        provenance=provenance(44.0),
+    )
+
+
+def run(sample: Sample | None = None) -> RunRecords:
+    """A whole run."""
+    sample = sample or Sample()
+    chosen = selection(sample)
+    holdout = sample.names[sample.development :]
+    predicted = tuple(
+        PredictedCase(case=name, status="done", output=f"{name}.nii.gz", seconds=1.3, volumes_mm3=(1.0, 1.0))
+        for name in holdout
+    )
+    failed = PredictedCase(case="extra_1", status="failed", error="the file is cut short")
+    return RunRecords(
+        dataset=dataset(sample),
+        fingerprint=fingerprint(sample),
+        budget=budget(),
+        plan=plan(sample),
+        prepared=prepared(sample),
+        trained=trained(sample),
+        validation=Validation(
+            configurations=(ConfigurationValidation(configuration=configuration(sample).name, oof=chosen.oof),),
+            provenance=provenance(33.0),
+        ),
+        selection=chosen,
+        prediction=Prediction(cases=(*predicted, failed), holdout=scores(sample, holdout, -0.004) if holdout else None),
+        name="Task04_Hippocampus",
+    )
+
+
+def overlay(name: str) -> OverlayInput:
+    """A phantom whose prediction is moved by a voxel."""
+    made = phantom(sum(name.encode()), (30, 44, 40))
+    return OverlayInput(made.image, made.label, np.roll(made.label, 1, axis=2), made.spacing_mm)
+
+
+def flat_overlay(name: str) -> OverlayInput:
+    """A colour picture."""
+    made = phantom(sum(name.encode()), (1, 256, 320), channels=3)
+    image = np.clip(made.image, 0, 255).astype(np.uint8)
+    return OverlayInput(image, made.label, np.roll(made.label, 4, axis=2), (1.0, 1.0, 1.0))
+
+
+__all__ = ["Sample", "flat_overlay", "overlay", "replace", "run", "scores"]

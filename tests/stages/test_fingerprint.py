@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+
+from autoseg import records
+from autoseg.contracts import CaseScan, Settings
+from autoseg.phantoms import write_msd, write_nnunet
+from autoseg.stages import dataset
+from autoseg.stages.fingerprint import fingerprint
+from autoseg.workspace import DatasetFolder
+from tests.made import ball, folder_of_pairs, nifti, noise
+from tests.real_data import copy
+
+
+def look(source, tmp_path, **settings):
+    out = DatasetFolder(tmp_path / "run")
+    made = dataset.dataset(source, out, Settings(**settings))
+    return made, [records.read(out.scan(case.case), CaseScan) for case in made.cases]
+
+
+def test_known_numbers(tmp_path):
+    made, scans = look(folder_of_pairs(tmp_path / "data", 3), tmp_path)
+    found = fingerprint(made, scans)
+    assert (found.dimension, found.heads, found.kind, found.has_ignore) == (3, 2, "exclusive", False)
+    assert found.subjects == 3
+    [label] = found.labels
+    assert label.cases == 3
+    assert label.volume_mm3 == 27
+    assert label.components == 1
+    assert label.extent_mm == (3, 3, 3)
+    assert label.voxel_fraction == pytest.approx(27 / 960)
+    assert found.cases[0].foreground_box == ((2, 5), (2, 5), (2, 5))
+    assert found.cases[0].cropped_shape == (8, 10, 12)
+    every = np.concatenate([noise(n).ravel() for n in range(3)]).astype(float)
+    overall = found.channels[0].overall
+    assert overall.count == every.size
+    assert overall.mean == pytest.approx(every.mean())
+    assert overall.std == pytest.approx(every.std())
+    assert (overall.minimum, overall.maximum) == (every.min(), every.max())
+    assert overall.median == pytest.approx(np.median(every), abs=1)
+    assert overall.percentile_99_5 == pytest.approx(np.percentile(every, 99.5), abs=2)
+
+
+def test_the_order_of_scans_does_not_matter(tmp_path):
+    write_msd(tmp_path / "data", 5)
+    made, scans = look(tmp_path / "data", tmp_path)
+    assert records.digest(fingerprint(made, scans)) == records.digest(fingerprint(made, scans[::-1]))
+
+
+def test_held_out_voxels_change_nothing(tmp_path):
+    source = folder_of_pairs(tmp_path / "data", 8)
+    made, scans = look(source, tmp_path, holdout=0.25)
+    before = fingerprint(made, scans)
+    assert len(before.cases) == 6
+    for number, case in enumerate(made.split.holdout):
+        nifti(source / "images" / f"{case}.nii.gz", -50 * noise(70 + number))
+        nifti(source / "masks" / f"{case}.nii.gz", ball()[::-1, ::-1].copy())
+    again, scans = look(source, tmp_path, holdout=0.25)
+    assert again.split == made.split
+    assert records.digest(again) != records.digest(made)
+    assert records.digest(fingerprint(again, scans)) == records.digest(before)
+
+
+def test_a_held_out_file_that_breaks_changes_nothing_for_the_others(tmp_path):
+    source = folder_of_pairs(tmp_path / "data", 8)
+    made, scans = look(source, tmp_path, holdout=0.25)
+    (source / "images" / f"{made.split.holdout[0]}.nii.gz").write_bytes(b"broken")
+    again, scans_again = look(source, tmp_path, holdout=0.25)
+    assert again.split.folds == made.split.folds
+    assert again.split.holdout == made.split.holdout[1:]
+    assert records.digest(fingerprint(again, scans_again)) == records.digest(fingerprint(made, scans))
+
+
+def test_regions_and_ignore(tmp_path):
+    write_nnunet(tmp_path / "regions", 3, kind="regions")
+    found = fingerprint(*look(tmp_path / "regions", tmp_path))
+    assert (found.kind, found.heads, [label.name for label in found.labels]) == ("regions", 2, ["whole", "core"])
+    assert found.labels[0].volume_mm3 > found.labels[1].volume_mm3
+    write_nnunet(tmp_path / "ignore", 3, kind="ignore")
+    assert fingerprint(*look(tmp_path / "ignore", tmp_path)).has_ignore
+
+
+def test_a_negative_case_has_no_box_and_does_not_count(tmp_path):
+    source = folder_of_pairs(tmp_path / "data", 4)
+    nifti(source / "masks" / "case_0.nii.gz", np.zeros((12, 10, 8), np.uint8))
+    found = fingerprint(*look(source, tmp_path))
+    assert found.cases[0].foreground_box is None
+    assert found.labels[0].cases == 3
+    assert found.labels[0].volume_mm3 == 27
+
+
+@pytest.mark.parametrize(
+    ("name", "offset", "expected"),
+    [("CT", 0, "ct"), ("T1w", 0, "mri"), ("MRI cine", 0, "mri"), ("unknown", 0, "other"), ("unknown", -1000, "ct")],
+)
+def test_modality_by_name_or_by_values(tmp_path, name, offset, expected):
+    write_msd(tmp_path / "data", 3)
+    text = (tmp_path / "data" / "dataset.json").read_text()
+    (tmp_path / "data" / "dataset.json").write_text(text.replace("MRI0", name))
+    for path in (tmp_path / "data" / "imagesTr").iterdir():
+        values = np.random.default_rng(0).integers(0, 2000, (24, 28, 20)).astype(np.int16)
+        nifti(path, values + np.int16(offset))
+    assert fingerprint(*look(tmp_path / "data", tmp_path)).channels[0].modality == expected
+
+
+def test_an_outlier_is_named(tmp_path):
+    source = folder_of_pairs(tmp_path / "data", 8)
+    affine = np.diag([-1.0, -1.0, 5.0, 1.0])
+    nifti(source / "images" / "case_6.nii.gz", noise(6), affine)
+    nifti(source / "masks" / "case_6.nii.gz", ball(), affine)
+    found = {(outlier.case, outlier.what) for outlier in fingerprint(*look(source, tmp_path)).outliers}
+    assert ("case_6", "spacing along z (mm)") in found
+    assert {case for case, _ in found} == {"case_6"}
+
+
+def test_real_colour_pictures(tmp_path):
+    found = fingerprint(*look(copy("nuclei_png", tmp_path / "data", keep=5), tmp_path))
+    assert [channel.modality for channel in found.channels] == ["rgb"] * 3
+    assert not found.spacing_known
+    assert found.dimension == 2
+
+
+def test_real_ct(tmp_path):
+    found = fingerprint(*look(copy("sts_ct", tmp_path / "data", keep=2), tmp_path))
+    assert found.channels[0].modality == "ct"
+    assert found.channels[0].overall.minimum < -500
+    assert found.cases[0].spacing_mm == pytest.approx((3.27, 0.977, 0.977), abs=0.01)

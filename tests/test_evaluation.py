@@ -1,0 +1,128 @@
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from autoseg.contracts import Label, LabelSet
+from autoseg.errors import GeometryError, LabelError, UsageError
+from autoseg.evaluation import evaluate, infer_labels, to_table
+
+AFFINE = np.diag([-0.8, -0.8, 3.0, 1.0])
+
+
+def mask(shift: int = 0) -> np.ndarray:
+    """Axes (x, y, z), as NIfTI stores them: a block of value 4 with a core of value 7."""
+    array = np.zeros((16, 14, 8), dtype=np.uint8)
+    array[4 + shift : 12 + shift, 3:11, 2:6] = 4
+    array[6 + shift : 8 + shift, 5:8, 3:5] = 7
+    return array
+
+
+def write(folder: Path, name: str, array: np.ndarray, affine: np.ndarray = AFFINE) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    nibabel.Nifti1Image(array, affine).to_filename(folder / name)
+    return folder / name
+
+
+@pytest.fixture
+def folders(tmp_path):
+    predictions, references = tmp_path / "predictions", tmp_path / "references"
+    for index, shift in enumerate((0, 2)):
+        write(references, f"case_{index}.nii.gz", mask())
+        write(predictions, f"case_{index}.nii.gz", mask(shift))
+    return predictions, references
+
+
+def test_labels_come_from_the_references(folders):
+    scores = evaluate(*folders)
+    assert [target.target for target in scores.targets] == ["label_4", "label_7"]
+    assert scores.tolerance_mm == pytest.approx(1.6)
+    first, second = scores.cases
+    assert [target.dice for target in first.targets] == [1.0, 1.0]
+    assert second.targets[1].dice == 0.0  # two voxels wide, moved by two
+    assert second.targets[1].hd95_mm == pytest.approx(1.6)
+    assert first.targets[1].reference_mm3 == pytest.approx(2 * 3 * 2 * 0.8 * 0.8 * 3.0)
+    assert scores.mean_dice.n == 2
+
+
+def test_the_table_has_a_row_per_case_and_target(folders):
+    table = to_table(evaluate(*folders))
+    assert table.shape == (4, 8)
+    assert table.loc[0, ["case", "target", "dice"]].tolist() == ["case_0", "label_4", 1.0]
+    assert table["hd95_mm"].dtype == np.float64
+
+
+def test_given_labels_name_the_targets_and_leave_the_unannotated_out(folders):
+    labels = LabelSet(labels=(Label(name="organ", value=4),), ignore_value=7)
+    write(folders[1], "case_1.nii.gz", np.where(mask() == 7, 7, mask()))
+    write(folders[0], "case_1.nii.gz", np.where(mask() == 7, 0, mask()))
+    write(folders[0], "case_0.nii.gz", np.where(mask() == 7, 4, mask()))
+    scores = evaluate(*folders, labels, tolerance_mm=1.0)
+    assert [case.targets[0].dice for case in scores.cases] == [1.0, 1.0]
+    assert (scores.tolerance_mm, scores.targets[0].target) == (1.0, "organ")
+
+
+def test_other_axes_of_the_same_voxels_are_the_same(folders):
+    turned = nibabel.Nifti1Image(mask(), AFFINE).as_reoriented(nibabel.io_orientation(AFFINE))
+    turned.to_filename(folders[0] / "case_1.nii.gz")
+    assert evaluate(*folders).mean_dice.value == 1.0
+
+
+def test_two_single_files(tmp_path):
+    prediction, reference = write(tmp_path, "mine.nii.gz", mask()), write(tmp_path, "truth.nii.gz", mask())
+    scores = evaluate(prediction, reference)
+    assert (scores.cases[0].case, scores.mean_dice.value) == ("truth", 1.0)
+
+
+def test_pictures(tmp_path):
+    array = np.zeros((20, 30), dtype=np.uint8)
+    array[5:15, 5:15] = 255
+    for folder in ("p", "r"):
+        (tmp_path / folder).mkdir()
+    Image.fromarray(array).save(tmp_path / "r" / "a.png")
+    Image.fromarray(np.stack([array] * 3, axis=-1)).save(tmp_path / "p" / "a.png")
+    scores = evaluate(tmp_path / "p", tmp_path / "r")
+    assert (scores.targets[0].target, scores.mean_dice.value, scores.tolerance_mm) == ("label_255", 1.0, 2.0)
+
+
+def test_missing_predictions_are_listed_and_extra_ones_are_mentioned(folders):
+    (folders[0] / "case_1.nii.gz").rename(folders[0] / "other.nii.gz")
+    with pytest.raises(UsageError, match="1 of 2 references have no prediction: case_1;"):
+        evaluate(*folders)
+    (folders[1] / "case_1.nii.gz").unlink()
+    events = []
+    evaluate(*folders, notify=events.append)
+    assert [event.detail for event in events if event.what == "warning"] == ["other: has no reference and is left out"]
+
+
+def test_another_grid_is_an_error(folders):
+    write(folders[0], "case_1.nii.gz", mask(), np.diag([-1.6, -1.6, 3.0, 1.0]))
+    with pytest.raises(GeometryError, match=r"case case_1: .*case_1\.nii\.gz does not lie on the grid"):
+        evaluate(*folders)
+    write(folders[0], "case_1.nii.gz", mask()[:-1])
+    with pytest.raises(GeometryError, match="shape"):
+        evaluate(*folders)
+
+
+def test_wrong_values_are_errors(folders):
+    write(folders[0], "case_1.nii.gz", np.where(mask() > 0, 3, 0).astype(np.uint8))
+    with pytest.raises(LabelError, match=r"case_1\.nii\.gz: label values \[3\] are none of"):
+        evaluate(*folders)
+    write(folders[1], "case_1.nii.gz", np.random.default_rng(0).random((16, 14, 8)).astype(np.float32))
+    with pytest.raises(LabelError, match="is it a mask"):
+        evaluate(*folders)
+    with pytest.raises(LabelError, match="nothing but 0"):
+        infer_labels([0])
+
+
+def test_nothing_to_compare(tmp_path, folders):
+    with pytest.raises(UsageError, match="no such file or folder"):
+        evaluate(tmp_path / "nowhere", folders[1])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="holds no image files"):
+        evaluate(folders[0], tmp_path / "empty")
+    write(folders[0], "case_1.nii", mask())
+    with pytest.raises(UsageError, match="share one name"):
+        evaluate(*folders)

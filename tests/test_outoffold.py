@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from autoseg.errors import DataError, UnreadableFile
+from autoseg.outoffold import embed, place, read_cropped, read_job, read_out_of_fold, write_out_of_fold
+from autoseg.workspace import JobFolder
+
+SHAPE = (6, 9, 8)
+
+
+def exclusive() -> np.ndarray:
+    heads = np.zeros((3, *SHAPE), dtype=np.float32)
+    heads[0] = 1.0
+    heads[:, 2:4, 3:8, 1:3] = np.array([0.25, 0.5, 0.25]).reshape(3, 1, 1, 1)
+    return heads
+
+
+def test_only_the_box_is_stored_and_the_rest_comes_back(tmp_path):
+    path = tmp_path / "oof" / "a.npz"
+    write_out_of_fold(path, exclusive(), background=0)
+    stored = read_cropped(path)
+    assert stored.box == ((2, 4), (3, 8), (1, 3))
+    assert stored.probabilities.dtype == np.float16
+    assert np.array_equal(read_out_of_fold(path, SHAPE, "exclusive"), exclusive())
+    assert [item.name for item in path.parent.iterdir()] == ["a.npz"]
+
+
+def test_rounding_is_finer_than_any_decision(tmp_path):
+    heads = np.random.default_rng(0).random((2, *SHAPE)).astype(np.float32)
+    write_out_of_fold(tmp_path / "a.npz", heads, background=None)
+    assert np.abs(read_out_of_fold(tmp_path / "a.npz", SHAPE, "regions") - heads).max() <= 1 / 512
+
+
+@pytest.mark.parametrize(("kind", "background", "outside"), [("exclusive", 0, [1, 0, 0]), ("regions", None, [0, 0, 0])])
+def test_nothing_predicted(tmp_path, kind, background, outside):
+    heads = np.zeros((3, *SHAPE), dtype=np.float32)
+    write_out_of_fold(tmp_path / "a.npz", heads, background)
+    assert read_cropped(tmp_path / "a.npz").probabilities.shape == (3, 0, 0, 0)
+    assert read_out_of_fold(tmp_path / "a.npz", SHAPE, kind)[:, 0, 0, 0].tolist() == outside
+
+
+def test_embed_into_a_larger_box(tmp_path):
+    write_out_of_fold(tmp_path / "a.npz", exclusive(), background=0)
+    box = ((1, 5), (2, 9), (0, 4))
+    assert np.array_equal(embed(read_cropped(tmp_path / "a.npz"), box, "exclusive"), exclusive()[:, 1:5, 2:9, 0:4])
+
+
+def test_place_puts_a_crop_back():
+    placed = place(np.ones((1, 2, 3), dtype=np.uint8), ((5, 6), (0, 2), (5, 8)), SHAPE)
+    assert placed.shape == SHAPE
+    assert placed.sum() == 6 == placed[5, :2, 5:].sum()
+
+
+def test_missing_and_damaged_files_are_named(tmp_path):
+    path = tmp_path / "a.npz"
+    with pytest.raises(UnreadableFile, match="missing"):
+        read_cropped(path)
+    write_out_of_fold(path, exclusive(), background=0)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(UnreadableFile, match=r"a\.npz: not an out-of-fold prediction"):
+        read_cropped(path)
+    job = JobFolder(tmp_path / "fold_2")
+    with pytest.raises(DataError, match="case b, job 2d/fold_2: .*missing"):
+        read_job(job, "2d", 2, "b")
+
+
+def test_a_box_beyond_the_grid_is_refused(tmp_path):
+    write_out_of_fold(tmp_path / "a.npz", exclusive(), background=0)
+    with pytest.raises(UnreadableFile, match="does not lie in the case's grid"):
+        read_out_of_fold(tmp_path / "a.npz", (3, 9, 8), "exclusive")
+    np.savez(tmp_path / "b.npz", probabilities=np.zeros((2, 1, 1, 1)), box=np.array([[0, 2], [0, 1], [0, 1]]))
+    with pytest.raises(UnreadableFile, match="do not fill the box"):
+        read_cropped(tmp_path / "b.npz")

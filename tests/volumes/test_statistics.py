@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from autoseg.volumes import statistics
+
+NAN = float("nan")
+
+
+def test_targets_first_then_their_mean():
+    table = np.array([[1.0, 0.0], [1.0, NAN], [1.0, NAN]])
+    assert statistics.mean_of_targets(table) == 0.5  # not the 0.75 of all defined scores
+    assert statistics.target_means(table).tolist() == [1.0, 0.0]
+
+
+def test_a_target_never_scored_is_left_out_not_averaged():
+    table = np.array([[0.8, NAN], [0.6, NAN]])
+    assert statistics.mean_of_targets(table) == pytest.approx(0.7)
+    assert np.isnan(statistics.target_means(table)[1])
+    found = statistics.interval(table[:, [1]], ["a", "b"], 0)
+    assert (found.value, found.low, found.high, found.n) == (None, None, None, 0)
+
+
+def test_no_cases_at_all():
+    found = statistics.interval(np.zeros((0, 2)), [], 0)
+    assert (found.value, found.low, found.high, found.n) == (None, None, None, 0)
+
+
+def test_one_subject_has_no_interval():
+    found = statistics.interval(np.array([[0.5], [0.7]]), ["a", "a"], 0)
+    assert found.value == pytest.approx(0.6)
+    assert found.low is found.high is None
+    assert found.n == 2
+
+
+def test_interval_matches_the_normal_theory():
+    scores = np.random.default_rng(0).normal(0.8, 0.05, (200, 1))
+    found = statistics.interval(scores, [str(i) for i in range(200)], 3)
+    half = 1.96 * scores.std() / np.sqrt(200)
+    assert found.low == pytest.approx(scores.mean() - half, abs=0.1 * half)
+    assert found.high == pytest.approx(scores.mean() + half, abs=0.1 * half)
+    assert found == statistics.interval(scores, [str(i) for i in range(200)], 3)
+
+
+def test_copies_of_a_case_do_not_narrow_the_interval():
+    scores = np.random.default_rng(1).uniform(0.5, 1, (20, 1))
+    names = [str(i) for i in range(20)]
+    single = statistics.interval(scores, names, 0)
+    copied = statistics.interval(np.repeat(scores, 10, axis=0), np.repeat(names, 10).tolist(), 0)
+    assert copied.low == pytest.approx(single.low)
+    assert copied.high == pytest.approx(single.high)
+    assert copied.n == 200
+
+
+def test_resamples_without_a_rare_target_are_left_out():
+    table = np.full((10, 2), NAN)
+    table[:, 0], table[0, 1] = 0.9, 0.1
+    found = statistics.interval(table, [str(i) for i in range(10)], 0)
+    assert found.low == pytest.approx(0.5)  # every resample that counts has both targets
+    assert found.high == pytest.approx(0.5)
+
+
+def test_pairing_removes_what_both_share():
+    rng = np.random.default_rng(2)
+    first = rng.uniform(0.3, 1, (40, 2))
+    second = first - 0.01 + rng.normal(0, 0.001, first.shape)
+    names = [str(i) for i in range(40)]
+    gain = statistics.paired_interval(first, second, names, 0)
+    assert gain.value == pytest.approx(0.01, abs=1e-3)
+    assert 0.009 < gain.low < gain.high < 0.011
+    single = statistics.interval(first, names, 0)
+    assert single.high - single.low > 0.05
+    assert statistics.paired_standard_error(first, second, names, 0) == pytest.approx(0.001 / np.sqrt(80), rel=0.3)
+    assert statistics.paired_standard_error(first, second, ["x"] * 40, 0) == 0.0
+
+
+def test_rows_and_subjects_must_match():
+    with pytest.raises(ValueError, match="2 rows of scores but 1 subjects"):
+        statistics.interval(np.zeros((2, 1)), ["a"], 0)
