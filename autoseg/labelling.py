@@ -4,7 +4,7 @@ Files may hold 0 and 255, gaps, negative values, or whole numbers stored as floa
 k-th label. Where nobody declared the labels, the values that occur are the labels.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from autoseg.errors import LabelError
 MOST_LABELS = 256
 """More different values than this in one file are an image's, not a mask's."""
 _ROUNDING = 1e-3
-_TABLE_ENTRIES = 2**24
+_TABLE_ENTRIES = 2**20
+_PIECE_VOXELS = 2**22
 
 
 def as_whole_numbers(label: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -53,11 +54,13 @@ def count_values(label: np.ndarray) -> dict[int, int]:
     if label.size == 0:
         return {}
     low, high = int(label.min()), int(label.max())
-    if high - low < min(_TABLE_ENTRIES, 16 * label.size + 65536):
-        counts = np.bincount((label.ravel().astype(np.int64)) - low)
-        return {low + int(value): int(counts[value]) for value in np.flatnonzero(counts)}
-    values, counts = np.unique(label, return_counts=True)
-    return {int(value): int(count) for value, count in zip(values, counts, strict=True)}
+    if high - low >= _TABLE_ENTRIES:
+        values, counts = np.unique(label, return_counts=True)
+        return {int(value): int(count) for value, count in zip(values, counts, strict=True)}
+    table = np.zeros(high - low + 1, np.int64)
+    for piece in _pieces(label):
+        table += np.bincount(piece.astype(np.int64) - low, minlength=len(table))
+    return {low + int(value): int(table[value]) for value in np.flatnonzero(table)}
 
 
 def infer(values: Iterable[int]) -> LabelSet:
@@ -117,9 +120,14 @@ def to_classes(label: np.ndarray, classes: dict[int, int]) -> np.ndarray:
         return label.astype(dtype)
     present = np.array(sorted(counts))
     targets = np.array([classes[int(value)] for value in present], dtype)
-    low = int(present[0])
-    if int(present[-1]) - low < _TABLE_ENTRIES:
-        table = np.zeros(int(present[-1]) - low + 1, dtype)
-        table[present - low] = targets
-        return table[label.astype(np.int64) - low]
-    return targets[np.searchsorted(present, label)]
+    result = np.empty(label.shape, dtype)
+    for piece, translated in zip(_pieces(label), _pieces(result), strict=True):
+        translated[...] = targets[np.searchsorted(present, piece)]
+    return result
+
+
+def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Views of a few million voxels each, so that wide intermediate results stay small."""
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, _PIECE_VOXELS):
+        yield flat[start : start + _PIECE_VOXELS]

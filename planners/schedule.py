@@ -12,7 +12,7 @@ from planners.contracts import Budget, Fingerprint, Preset, Reason, TrainingPlan
 from planners.patch import WidthTable
 
 # ------------------------------------------------------------------------------------------------------------ time
-TRAINING_SHARE = 0.80  # of the hours, before all else that is predicted is taken off; the margin for mispredictions
+TRAINING_SHARE = 0.92  # of the hours, before all else that is predicted is taken off; the margin for mispredictions
 DETERMINISTIC_SHARE = 0.85  # of the steps that fit: without a clock to stop by, a slow hour must not break the budget
 HOLDOUT_ALLOWANCE = 0.1  # cases that every fold's model predicts at the end, as a share of the development cases
 FEWEST_STEPS = 60  # a fold with fewer has learned nothing: no plan rather than a bad one
@@ -49,8 +49,8 @@ class Ambition:
 CPU = Ambition(
     target_steps={2: 600, 3: 1000},
     widths={
-        2: ((8, 0), (16, 128**2), (24, 320**2), (32, 448**2)),
-        3: ((8, 0), (16, 48**3), (24, 96**3), (32, 112**3)),
+        2: ((8, 0), (16, 64**2), (24, 320**2), (32, 448**2)),
+        3: ((8, 0), (16, 32**3), (24, 96**3), (32, 112**3)),
     },
     most_stages={2: 6, 3: 5},
     fewest_samples={2: 4, 3: 2},

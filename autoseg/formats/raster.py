@@ -131,16 +131,14 @@ def _arranged(path: Path, array: np.ndarray, axes: str, alpha: bool) -> np.ndarr
 
 
 def _tiff_by_pillow(path: Path, raw: bytes, mask: bool) -> np.ndarray:
-    with _picture(path, raw) as first:
-        pages = getattr(first, "n_frames", 1)
-        check_size(path, (pages, *first.size))
-        if pages == 1:
-            return _pixels(path, first, mask)
-    slices = []
+    """A picture, or a stack of pages, which must be of one size."""
     with Image.open(io.BytesIO(raw)) as stack:
+        pages = getattr(stack, "n_frames", 1)
+        check_size(path, (pages, *stack.size))
+        slices = []
         for page in range(pages):
             stack.seek(page)
-            slices.append(_pixels(path, stack.copy(), mask))
+            slices.append(_pixels(path, ImageOps.exif_transpose(stack), mask))
     return np.concatenate(slices, axis=1)
 
 

@@ -53,8 +53,7 @@ def find(root: Path, exclude: Path | None = None) -> Found:
         (case.model_copy(update={"subject": subject_of[case.case]}) for case in found.cases), key=lambda case: case.case
     )
     left_over = _left_over(found, tree)
-    notes = (*found.notes, how) if how else found.notes
-    return dataclasses.replace(found, cases=tuple(cases), left_over=collapse(left_over, tree), notes=notes)
+    return dataclasses.replace(found, cases=tuple(cases), left_over=collapse(left_over, tree), grouping=how)
 
 
 def _recognise(tree: Tree) -> Found | None:

@@ -16,6 +16,7 @@ class Found:
         labels: Declared labels; None: to be inferred from the values in the files.
         cases: Sorted by name; paths relative to the folder that was looked at.
         left_over: Images that belong to no case; a folder that is not used at all is one entry.
+        grouping: How subjects were read off the case names; empty: each case is its own subject.
         notes: Remarks for the report about how the folder was understood.
     """
 
@@ -24,6 +25,7 @@ class Found:
     labels: LabelSet | None
     cases: tuple[Case, ...]
     left_over: tuple[str, ...] = ()
+    grouping: str = ""
     notes: tuple[str, ...] = ()
 
     def inside(self, folder: str) -> "Found":

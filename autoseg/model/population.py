@@ -25,12 +25,14 @@ def doubts(
         )
     elif card.spacing_known and _is_far(spacing_mm, card.spacing_min_mm, card.spacing_max_mm, FAR_SPACING):
         seen = f"{_sizes(card.spacing_min_mm)} to {_sizes(card.spacing_max_mm)}"
-        found.append(f"voxels of {_sizes(spacing_mm)} mm (z x y x x) lie far outside those seen in training, {seen} mm")
+        found.append(
+            f"voxels of {_sizes(spacing_mm)} mm along (z, y, x) lie far outside those seen in training, {seen} mm"
+        )
     z, y, x = image.shape[1:]
     shape: Shape = (z, y, x)
     if _is_far(shape, card.shape_min, card.shape_max, FAR_SHAPE):
         seen = f"{_sizes(card.shape_min)} to {_sizes(card.shape_max)}"
-        found.append(f"{_sizes(shape)} voxels (z x y x x) lie far outside the sizes seen in training, {seen}")
+        found.append(f"{_sizes(shape)} voxels along (z, y, x) lie far outside the sizes seen in training, {seen}")
     flat = [str(number) for number, channel in enumerate(image) if channel.min() == channel.max()]
     if flat:
         found.append(f"no signal: every voxel of channel {', '.join(flat)} has the same value; do not trust the mask")

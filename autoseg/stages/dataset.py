@@ -185,7 +185,8 @@ def _split(found: layouts.Found, cases: Sequence[Case], scans: Sequence[CaseScan
         if case.label is not None
     ]
     hold_out = folds.draw(found.cases, settings.holdout, settings.seed)
-    return folds.split(candidates, hold_out, folds=settings.folds, seed=settings.seed)
+    made = folds.split(candidates, hold_out, folds=settings.folds, seed=settings.seed)
+    return made.model_copy(update={"because": f"{found.grouping}; {made.because}"}) if found.grouping else made
 
 
 def _remarks(found: layouts.Found, labels: LabelSet, scans: Sequence[CaseScan]) -> tuple[AuditEntry, ...]:

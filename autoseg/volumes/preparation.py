@@ -127,11 +127,10 @@ def prepare(
     window = box_slices(geometry.crop_box)
     out = np.empty((len(image), *geometry.shape), np.float32)
     for index, (channel, rule) in enumerate(zip(image, rules, strict=True)):
-        values = _normalized(channel[window], rule)
-        if not np.isfinite(values.sum(dtype=np.float64)):
-            raise DataError(
-                f"channel {index} has voxels that are NaN or infinite; replace them by the background's value"
-            )
+        cropped = channel[window]
+        if cropped.dtype.kind == "f" and not np.isfinite([cropped.min(), cropped.max()]).all():
+            raise DataError(f"channel {index} has NaN or infinite voxels; replace them by the background's value")
+        values = _normalized(cropped, rule)
         out[index] = resample_image(values[None], geometry.shape, spacing_mm)[0]
     return out, geometry
 

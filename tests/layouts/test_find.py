@@ -90,7 +90,7 @@ def test_sunnybrook_has_five_subjects_and_a_spare_label_folder():
     assert {case.subject for case in found.cases} == {f"SCD0000{n}01" for n in range(1, 6)}
     assert len(found.cases) == 10
     assert found.left_over == ("labelsTr_lv_myo_ED/ (4 files)",)
-    assert any("5 subjects" in note for note in found.notes)
+    assert "5 subjects" in found.grouping
 
 
 def test_unpaired_files_are_told_apart():

@@ -20,6 +20,11 @@ from tests.real_data import copy
 SHAPE = (12, 10, 8)
 
 
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
 @pytest.fixture
 def out(tmp_path):
     return DatasetFolder(tmp_path / "run" / "dataset")
@@ -470,6 +475,7 @@ def test_sunnybrook(tmp_path, out):
     made = run(copy("sunnybrook_cine", tmp_path / "data"), out, holdout=0.2)
     assert len(made.split.holdout) == 2
     assert len(made.split.folds) == 4
+    assert made.split.because.startswith("5 subjects from the names of 10 cases, by dropping _ED, _ES")
     for part in (made.split.holdout, *made.split.folds):
         assert {case[-2:] for case in part} == {"ED", "ES"}
     assert made.audit.left_over == ("labelsTr_lv_myo_ED/ (4 files)",)

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,11 @@ from autoseg.stages.fingerprint import fingerprint
 from autoseg.workspace import DatasetFolder
 from tests.made import ball, folder_of_pairs, nifti, noise
 from tests.real_data import copy
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def look(source, tmp_path, **settings):
