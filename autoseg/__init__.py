@@ -36,6 +36,10 @@ def run(
         source: Folder with images and masks, in any layout that ``autoseg inspect`` understands.
         out: Run folder, outside ``source``.
         hours: Upper bound on wall-clock hours; None lets the preset decide.
+        preset: What to buy: one configuration, the standard, or all.
+        holdout: Share of subjects set apart for one final score.
+        seed: Of the split, the networks, the sampling and the search.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         notify: Called with every progress event.
 
     Returns:

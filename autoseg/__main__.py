@@ -9,8 +9,8 @@ from autoseg.errors import EXPECTED_ERRORS
 
 def main() -> None:
     """Run the command line; exit with the code that ``autoseg.errors`` gives each error."""
-    # Read once, when torch loads: its threads sleep while they wait for each other. By default they spin, and a step then
-    # takes many times as long as soon as another process wants a core too.
+    # Read when torch loads: its threads sleep while they wait for each other. By default they spin, and as soon as
+    # another process wants a core too, a step takes many times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
     from autoseg.cli import app
@@ -32,7 +32,7 @@ def main() -> None:
     except OSError as error:
         _tell(f"autoseg: error: {error.filename or 'system'}: {error.strerror or error}")
         sys.exit(4)
-    except Exception:  # the fence: anything else is our bug, and says so
+    except Exception:  # noqa: BLE001 - the fence: anything else is our bug, and says so
         _tell(traceback.format_exc() + "autoseg: this is a bug in autoseg; please report the lines above")
         sys.exit(70)
 

@@ -3,9 +3,9 @@
     folder ─▶ Dataset (+ CaseScan per case) ─▶ Fingerprint ─▶ Plan ─▶ Prepared ─▶ TrainedModel ─▶ Validation
            ─▶ Selection ─▶ Prediction ─▶ Report
 
-Label volumes inside autoseg hold *class indices*: 0 background, k the k-th ``Label``, and ``LabelSet.ignore_index`` where
-nothing was annotated. File values appear on reading and on writing only. Volumes are canonical: axes ``(z, y, x)``
-growing towards Superior, Posterior, Left. ``Fingerprint`` and ``Plan`` live in ``planners.contracts``.
+Label volumes inside autoseg hold *class indices*: 0 background, k the k-th ``Label``, and ``LabelSet.ignore_index``
+where nothing was annotated. File values appear on reading and on writing only. Volumes are canonical: axes
+``(z, y, x)`` growing towards Superior, Posterior, Left. ``Fingerprint`` and ``Plan`` live in ``planners.contracts``.
 """
 
 from typing import Literal
@@ -140,7 +140,7 @@ class Split(Record):
 
 
 class IntensitySketch(Record):
-    """A mergeable summary of a set of voxel values: moments and evenly spaced quantiles (minimum first, maximum last)."""
+    """A mergeable summary of voxel values: moments and evenly spaced quantiles, minimum first, maximum last."""
 
     count: int
     mean: float

@@ -13,7 +13,7 @@
     ├── RefusedError (6, ValueError)        unsafe input: traversal, bomb, tampered model
     └── BusyError (7, RuntimeError)         another process works in the run folder
 
-Planning's own errors (``planners.errors.PlanningError``) carry an ``exit_code`` too and are part of ``EXPECTED_ERRORS``.
+Planning's own errors (``planners.errors.PlanningError``) carry an ``exit_code`` too and are in ``EXPECTED_ERRORS``.
 """
 
 from planners.errors import PlanningError

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from autoseg.learn import device as machine
-from autoseg.resume import PACKAGES
+from autoseg.row.resume import PACKAGES
 from planners.contracts import Budget, Record
 
 LEAST_RAM_BYTES = 3 * 10**9
@@ -40,7 +40,9 @@ def examine(device: str) -> Health:
     budget = machine.measure(machine.resolve(device), Path.cwd())
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     checks = (
-        Check(name="python", ok=sys.version_info >= (3, 11), found=f"{platform.python_version()} on {platform.platform()}"),
+        Check(
+            name="python", ok=sys.version_info >= (3, 11), found=f"{platform.python_version()} on {platform.platform()}"
+        ),
         Check(name="packages", ok=True, found=versions),
         Check(name="device", ok=True, found=f"{budget.device}: {budget.device_name}, {budget.cores} cores"),
         *(_speed(budget, precision) for precision in sorted({t.precision for t in budget.throughputs})),

@@ -66,16 +66,20 @@ def write_msd(
             "modality": {str(c): f"MRI{c}" for c in range(channels)},
             "labels": {"0": "background", "1": "organ", "2": "lesion"},
             "numTraining": cases,
-            "training": [
-                {"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"} for name in made
-            ],
+            "training": [{"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"} for name in made],
         },
     )
     return made
 
 
 def write_nnunet(
-    folder: Path, cases: int = 8, shape: Shape = (20, 28, 24), *, kind: Kind = "exclusive", channels: int = 1, seed: int = 0
+    folder: Path,
+    cases: int = 8,
+    shape: Shape = (20, 28, 24),
+    *,
+    kind: Kind = "exclusive",
+    channels: int = 1,
+    seed: int = 0,
 ) -> dict[str, Phantom]:
     """Write an nnU-Net raw folder: exclusive labels, nested regions, or labels with unannotated slabs."""
     labels: dict[str, object] = {"background": 0, "organ": ORGAN, "lesion": LESION}

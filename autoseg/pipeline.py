@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from autoseg import calibration, deadline, deployment, jobs, opening, records, results, resume
+from autoseg import records
 from autoseg.contracts import (
     CaseScan,
     Dataset,
@@ -26,14 +26,14 @@ from autoseg.contracts import (
     Validation,
 )
 from autoseg.events import Event, Notify, silent
-from autoseg.jobs import Job
-from autoseg.journal import Journal
+from autoseg.row import calibration, deadline, deployment, jobs, opening, results, resume
+from autoseg.row.jobs import Job
+from autoseg.row.journal import Journal
 from autoseg.stages import (
     crossvalidate,
     dataset,
     fingerprint,
     plan,
-    predict,
     preprocess,
     report,
     select,
@@ -79,8 +79,12 @@ def opened(
     """Open a run folder for work, making it where ``source`` is given.
 
     Args:
-        settings: What was asked for; None takes what the run folder was made with.
+        out: The run folder.
+        source: The dataset's folder; None takes the one the run folder was made with, as for ``settings``.
+        settings: What was asked for.
+        redo: What may be redone where something changed.
         alone: Hold the folder's lock. A single training job needs only its own.
+        notify: Called with every event.
 
     Raises:
         BusyError: Another process works in the folder.
@@ -129,9 +133,7 @@ class Row:
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """What planning must know of the data."""
-        scans = [
-            records.read(self.workspace.dataset.scan(case), CaseScan) for case in self.development.development
-        ]
+        scans = [records.read(self.workspace.dataset.scan(case), CaseScan) for case in self.development.development]
         return self._stage(
             "fingerprint",
             Fingerprint,

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from autoseg import layouts, records, resume
+from autoseg import layouts, records
 from autoseg.contracts import Model, Prediction
 from autoseg.errors import UsageError
 from autoseg.events import Notify, silent
+from autoseg.row import resume
 from autoseg.stages.predict import Options, predict
 from autoseg.workspace import ModelFolder
 from planners.contracts import Parent

@@ -3,7 +3,7 @@
     python -m benchmarks.measure autoseg run SOURCE OUT --hours 0.4
 
 Memory is the largest sum of proportional set sizes (PSS: shared pages divided among their users) seen in samples taken
-five times a second. Prints one JSON line after the command's own output and exits as the command did.
+twice a second. Prints one JSON line after the command's own output and exits as the command did.
 """
 
 import json
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 
 import psutil
 
-SAMPLE_S = 0.2
+SAMPLE_S = 0.5
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Planning rules: from a Fingerprint and a Budget to a Plan. No torch, no disk, no clock, no environment."""

@@ -147,7 +147,7 @@ def _configuration(
         cost=Cost(
             memory_bytes=size.memory_bytes,
             step_s=size.step_s,
-            fold_training_s=training.steps * size.step_s,
+            fold_training_s=min(training.steps * size.step_s, training.seconds or math.inf),
             case_inference_s=size.case_inference_s,
         ),
     )
@@ -174,7 +174,10 @@ def _training(
     )
     coverage = min(1.0, prod(size.patch) / prod(task.patch_shape))
     training, why_descent = schedule.descent(base, fingerprint, coverage)
-    return training, (_time_reason(size, training, seconds, budget), *why_descent, *why_augmented)
+    reasons = (_time_reason(size, training, seconds, budget), *why_descent, *why_augmented)
+    if training.seconds is not None:  # the clock ends the job; a machine faster than predicted is not sent home early
+        training = training.model_copy(update={"steps": math.ceil(schedule.CLOCK_HEADROOM * steps)})
+    return training, reasons
 
 
 def _steps(task: Task, size: Size, seconds: float, other_s: float, budget: Budget) -> int:

@@ -211,7 +211,7 @@ class NetworkPlan(Record):
 
 
 class Augmentation(Record):
-    """Ranges and probabilities of training-time augmentation; each probability is per sample (per channel for intensity)."""
+    """Training-time augmentation: ranges, and probabilities per sample (per channel for intensity)."""
 
     rotation_deg: tuple[float, float, float] = (30.0, 30.0, 30.0)  # largest angle about the (z, y, x) axis
     rotation_probability: float = 0.2
@@ -239,7 +239,7 @@ class TrainingPlan(Record):
     patch_vox: tuple[int, ...]
     batch: int
     steps: int
-    seconds: float | None = None  # the job ends after `steps` or this much work, whichever comes first; null: steps alone
+    seconds: float | None = None  # of work, after which the job ends if `steps` are not done before; null: steps alone
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = 0.01
     momentum: float = 0.99

@@ -14,6 +14,7 @@ from planners.patch import WidthTable
 # ------------------------------------------------------------------------------------------------------------ time
 TRAINING_SHARE = 0.92  # of the hours, before all else that is predicted is taken off; the margin for mispredictions
 DETERMINISTIC_SHARE = 0.85  # of the steps that fit: without a clock to stop by, a slow hour must not break the budget
+CLOCK_HEADROOM = 1.5  # times the predicted steps, at which a job ends that a clock is to end
 HOLDOUT_ALLOWANCE = 0.1  # cases that every fold's model predicts at the end, as a share of the development cases
 FEWEST_STEPS = 60  # a fold with fewer has learned nothing: no plan rather than a bad one
 FEWEST_STEPS_WITHOUT_HOURS = 300  # where no hours bind, slow data take longer than the preset's hours instead

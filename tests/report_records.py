@@ -34,7 +34,7 @@ from autoseg.contracts import (
     Trial,
     Validation,
 )
-from autoseg.overlays import OverlayInput
+from autoseg.page.overlays import OverlayInput
 from autoseg.phantoms import phantom
 from autoseg.stages.report import RunRecords
 from planners.contracts import (

@@ -7,9 +7,9 @@ import time
 import pytest
 
 VERBS = (
-    "run dataset fingerprint plan preprocess train crossvalidate select report "
-    "predict evaluate inspect status doctor demo benchmark"
-).split()
+    *("run", "dataset", "fingerprint", "plan", "preprocess", "train", "crossvalidate", "select", "report"),
+    *("predict", "evaluate", "inspect", "status", "doctor", "demo", "benchmark"),
+)
 
 
 def autoseg(*arguments):
@@ -41,7 +41,7 @@ def test_help_is_quick():
         (["run", "absent", "out", "--fast"], 2, "No such option"),
         (["run", "absent-folder", "out"], 2, "does not exist"),
         (["run", ".", "out", "--hours", "-1"], 2, "--hours -1"),
-        (["run", ".", "out", "--preset", "turbo"], 2, "expected fast, standard or max"),
+        (["run", ".", "out", "--preset", "turbo"], 2, "Invalid value for '--preset'"),
         (["run", ".", "out", "--holdout", "1"], 2, "--holdout"),
         (["run", ".", "out", "--folds", "1"], 2, "--folds"),
         (["run", ".", "out", "--replan", "--keep-plan"], 2, "contradict"),

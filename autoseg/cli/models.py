@@ -1,13 +1,13 @@
 """Verbs that use a finished model: predict, evaluate."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from autoseg.cli import options
 from autoseg.cli.progress import shown
-from autoseg.errors import DataError, UsageError
+from autoseg.errors import DataError
 
 
 def predict(
@@ -17,13 +17,13 @@ def predict(
     ],
     output: Annotated[Path, typer.Argument(help="Folder for the masks.", show_default=False)],
     device: options.Device = "auto",
-    tta: Annotated[str, typer.Option(help="Mirrored copies: auto (as selected), none or full.")] = "auto",
+    tta: Annotated[
+        Literal["auto", "none", "full"], typer.Option(help="Mirrored copies: auto (as selected), none or full.")
+    ] = "auto",
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Also write probabilities (.npz).")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace masks of another model.")] = False,
 ) -> None:
     """Segment new images: masks on the input's exact grid, with the label values of the training data."""
-    if tta not in ("auto", "none", "full"):
-        raise UsageError(f"--tta {tta}: expected auto, none or full")
     from autoseg import prediction
 
     with shown() as notify:

@@ -7,13 +7,14 @@ import typer
 
 from autoseg.contracts import Settings
 from autoseg.errors import UsageError
+from planners.contracts import Preset
 
 Source = Annotated[Path, typer.Argument(help="Folder with images and masks, in any layout.", show_default=False)]
 Out = Annotated[Path, typer.Argument(help="Run folder: new, empty, or one to resume.", show_default=False)]
 Hours = Annotated[
     float | None, typer.Option(help="Upper bound on wall-clock hours, summed over restarts. Default: by preset.")
 ]
-PresetName = Annotated[str, typer.Option(help="What to buy: fast (one configuration), standard, or max (all).")]
+PresetName = Annotated[Preset, typer.Option(help="What to buy: fast (one configuration), standard, or max (all).")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Holdout = Annotated[float, typer.Option(help="Share of subjects set apart for one final, honest score.")]
 Folds = Annotated[int, typer.Option(help="Folds of the cross-validation.")]
@@ -29,7 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 def settings(
     hours: float | None,
-    preset: str,
+    preset: Preset,
     device: str,
     holdout: float,
     folds: int,
@@ -44,8 +45,6 @@ def settings(
     """
     if hours is not None and not 0 < hours < 10_000:
         raise UsageError(f"--hours {hours}: expected a number above 0")
-    if preset not in ("fast", "standard", "max"):
-        raise UsageError(f"--preset {preset}: expected fast, standard or max")
     if not 0 <= holdout < 1:
         raise UsageError(f"--holdout {holdout}: expected a share from 0 to below 1, e.g. 0.2")
     if folds < 2:

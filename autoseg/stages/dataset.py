@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from autoseg import examination, folds, layouts, records, workers
-from autoseg.consensus import Change, Settled, settle
+from autoseg import folds, layouts, records
 from autoseg.contracts import (
     Audit,
     AuditEntry,
@@ -30,9 +29,11 @@ from autoseg.contracts import (
 )
 from autoseg.errors import DataError
 from autoseg.events import Event, Notify, silent
-from autoseg.examination import Examined, Task
+from autoseg.intake import examination, workers
+from autoseg.intake.consensus import Change, Settled, settle
+from autoseg.intake.examination import Examined, Task
+from autoseg.intake.quarantine import WHOLE_DATASET, entry
 from autoseg.layouts.tree import FileStamps, look, stamps
-from autoseg.quarantine import WHOLE_DATASET, entry
 from autoseg.volumes.labels import index_dtype
 from autoseg.workspace import DatasetFolder
 

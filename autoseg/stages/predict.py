@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autoseg import auditing, formats, records
+from autoseg import formats, records
 from autoseg.contracts import Case, Model, PredictedCase, Prediction
 from autoseg.errors import EXPECTED_ERRORS, DataError, Interrupted, RefusedError, UsageError
 from autoseg.events import Event, Notify, silent
+from autoseg.intake import auditing
 from autoseg.learn import device as devices
 from autoseg.model import SegmentationModel, Tta, arrays, identity, load, population
 from autoseg.postprocessing import file_values

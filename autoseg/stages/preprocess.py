@@ -167,7 +167,7 @@ def _open(path: Path) -> NDArray:
 
 
 def _write(path: Path, array: NDArray) -> None:
-    """Make an array file appear complete or not at all."""
+    """Make an array file appear complete or not at all; writing the case's record then makes its name durable."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -175,7 +175,7 @@ def _write(path: Path, array: NDArray) -> None:
             np.save(file, array, allow_pickle=False)
             file.flush()
             os.fsync(file.fileno())
-        records.publish(temporary, path)
+        os.replace(temporary, path)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

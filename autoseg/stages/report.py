@@ -17,7 +17,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from autoseg import card, charts, records, tables, verdict, wording
+from autoseg import records
 from autoseg.contracts import (
     AuditEntry,
     Dataset,
@@ -32,8 +32,9 @@ from autoseg.contracts import (
 )
 from autoseg.errors import AutosegError
 from autoseg.events import Event, Notify, silent
-from autoseg.overlays import OverlayInput, Panel, panels
-from autoseg.tables import CaseRow
+from autoseg.page import card, charts, tables, verdict, wording
+from autoseg.page.overlays import OverlayInput, Panel, panels
+from autoseg.page.tables import CaseRow
 from autoseg.workspace import STAGES
 from planners.contracts import Budget, Fingerprint, Plan, StageRecord
 

@@ -1,7 +1,7 @@
 """Selection: the ensemble and the post-processing that the out-of-fold predictions support, and how good that is.
 
-The search (``autoseg.search``) chooses on all development cases; its score on them, ``oof``, is optimistic. The honest
-number is nested: for each fold the same search chooses on the other folds and is scored on this one. The default, the
+The search (``autoseg.selection.search``) chooses on all development cases; its score on them, ``oof``, is optimistic.
+The honest number is nested: for each fold the same search chooses on the others and is scored on it. The default, the
 best single configuration without post-processing, is chosen the same way. The search's choice ships only if it beats
 the default nested, its whole interval above zero; otherwise the default ships. (Varma and Simon, BMC Bioinformatics
 7:91, 2006, show how much choosing and scoring on the same cases flatters.)
@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from autoseg import records
-from autoseg.choice import Pipeline, explain, pipeline_of
 from autoseg.contracts import (
     CaseScan,
     Dataset,
@@ -24,12 +23,13 @@ from autoseg.contracts import (
     Trial,
     Validation,
 )
-from autoseg.ensembles import Candidate, Evidence, blend, gather
 from autoseg.events import Event, Notify, silent
 from autoseg.outoffold import OutOfFold, joint_box, place, read_job
 from autoseg.postprocessing import segment
 from autoseg.scoring import dice_of, score_case, score_table, summarize, to_interval
-from autoseg.search import Outcome, search
+from autoseg.selection.choice import Pipeline, explain, pipeline_of
+from autoseg.selection.ensembles import Candidate, Evidence, blend, gather
+from autoseg.selection.search import Outcome, search
 from autoseg.volumes import statistics
 from autoseg.volumes.labels import Classes
 from autoseg.workspace import DatasetFolder, JobFolder

@@ -9,6 +9,7 @@ Scans with thick slices are treated slice by slice (Isensee et al. 2021, nnU-Net
 centimetres apart invents anatomy, so along such an axis the nearest slice is taken.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import cast
 
@@ -66,9 +67,10 @@ def resample_labels(labels: np.ndarray, shape: Shape, spacing_mm: Spacing) -> np
     best = np.zeros(shape, np.float32)
     total = np.zeros(shape, np.float32)
     for index, found in enumerate(ndimage.find_objects(labels), start=1):
-        if found is None:
+        reached = None if found is None else _resampled_mask(labels[found] == index, found, matrices)
+        if reached is None:
             continue
-        box, share = _resampled_mask(labels[found] == index, found, matrices)
+        box, share = reached
         total[box] += share
         stronger = share > best[box] + _TIE
         out[box][stronger] = index
@@ -79,13 +81,15 @@ def resample_labels(labels: np.ndarray, shape: Shape, spacing_mm: Spacing) -> np
 
 def _resampled_mask(
     mask: np.ndarray, source_box: tuple[slice, ...], matrices: list[np.ndarray]
-) -> tuple[tuple[slice, ...], np.ndarray]:
+) -> tuple[tuple[slice, ...], np.ndarray] | None:
     """The output box that a class can reach, and its share of each voxel there; the rest is left alone."""
     box, share = [], mask.astype(np.float32)
     for axis, (found, full) in enumerate(zip(source_box, matrices, strict=True)):
         columns = full[:, found]
         touched = np.flatnonzero(columns.any(axis=1))
-        rows = slice(int(touched[0]), int(touched[-1]) + 1) if touched.size else slice(0, 0)
+        if touched.size == 0:  # so small that it falls between the new voxels
+            return None
+        rows = slice(int(touched[0]), int(touched[-1]) + 1)
         box.append(rows)
         share = _along(share, columns[rows], axis)
     return tuple(box), share
@@ -162,21 +166,31 @@ def _apply(volume: np.ndarray, shape: Shape, orders: tuple[int, ...]) -> np.ndar
 
 
 def _along(volume: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
-    """Multiply one axis of a contiguous (z, y, x) volume by (target, source) weights."""
-    volume = np.ascontiguousarray(volume)
-    out = np.empty((*volume.shape[:axis], len(weights), *volume.shape[axis + 1 :]), np.float32)
-    rows_first = volume.reshape(volume.shape[0], -1) if axis == 0 else volume
-    result = out.reshape(len(weights), -1) if axis == 0 else out
+    """Multiply one axis of a (z, y, x) volume by (target, source) weights.
+
+    The whole volume is one matrix: few large products. One per slice would be hundreds of small ones, and where other
+    processes want the cores too, a library that splits each of them over threads waits longer than it works.
+    """
+    if axis == 2:
+        rows_of_x = np.ascontiguousarray(volume).reshape(-1, volume.shape[2])
+        out = np.empty((len(rows_of_x), len(weights)), np.float32)
+        for rows, band in _bands(weights):
+            np.matmul(rows_of_x[:, band], weights[rows, band].T, out=out[:, rows])
+        return out.reshape(*volume.shape[:2], len(weights))
+    axis_first = np.moveaxis(volume, axis, 0)
+    columns = np.ascontiguousarray(axis_first).reshape(volume.shape[axis], -1)
+    out = np.empty((len(weights), columns.shape[1]), np.float32)
+    for rows, band in _bands(weights):
+        np.matmul(weights[rows, band], columns[band], out=out[rows])
+    return np.moveaxis(out.reshape(len(weights), *axis_first.shape[1:]), 0, axis)
+
+
+def _bands(weights: np.ndarray) -> Iterator[tuple[slice, slice]]:
+    """Blocks of rows, each with the columns that it uses."""
     for start in range(0, len(weights), _BLOCK_ROWS):
         rows = slice(start, min(start + _BLOCK_ROWS, len(weights)))
         used = np.flatnonzero(weights[rows].any(axis=0))
-        band = slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 1)
-        block = weights[rows, band]
-        if axis == 2:
-            np.matmul(rows_first[:, :, band], block.T, out=result[:, :, rows])
-        else:
-            np.matmul(block, rows_first[..., band, :], out=result[..., rows, :])
-    return out
+        yield rows, slice(int(used[0]), int(used[-1]) + 1)
 
 
 def box_slices(box: Box) -> tuple[slice, slice, slice]:

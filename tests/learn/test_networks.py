@@ -3,8 +3,9 @@ import torch
 
 from autoseg.errors import UsageError
 from autoseg.learn import networks
+from autoseg.learn.device import autocast
 from autoseg.learn.losses import coarsen
-from autoseg.learn.networks.plain_unet import InstanceNorm
+from autoseg.learn.networks.plain_unet import ConvolutionUnit, InstanceNorm
 from tests.learn.tiny import network_plan
 
 FULL = {"convolutions_encoder": (2,) * 6, "convolutions_decoder": (2,) * 5}
@@ -97,3 +98,19 @@ def test_every_family_learns_from_every_parameter(family, dimension):
     sum(output.square().sum() for output in outputs).backward()
     without = {name for name, p in network.named_parameters() if p.grad is None}
     assert without == {"heads.0.weight", "heads.0.bias"}  # the coarsest head is there for its name only
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8), (2, 2, 2), (1, 8, 8), (4, 2, 6)])
+def test_thin_features_have_right_gradients_in_bfloat16(shape):
+    """Without its float32 fallback the library gives gradients that differ from call to call, or are not finite."""
+    unit = ConvolutionUnit(16, 32, (3, 3, 3), (1, 1, 1))
+    x = torch.randn(2, 16, *shape).contiguous(memory_format=torch.channels_last_3d)
+    target = torch.randn(2, 32, *shape)
+    gradients = []
+    for precision in ("fp32", "bf16", "bf16", "bf16"):
+        with autocast(torch.device("cpu"), precision):
+            y = unit(x)
+        gradients += torch.autograd.grad((y.float() * target).sum(), unit.conv.weight)
+    assert torch.equal(gradients[1], gradients[2])
+    assert torch.equal(gradients[1], gradients[3])
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=0.05, atol=0.5)

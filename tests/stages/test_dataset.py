@@ -8,9 +8,10 @@ import nibabel
 import numpy as np
 import pytest
 
-from autoseg import records, workers
+from autoseg import records
 from autoseg.contracts import CaseScan, Settings
 from autoseg.errors import DataError, Interrupted, LabelError
+from autoseg.intake import workers
 from autoseg.phantoms import write_msd, write_nnunet, write_pairs
 from autoseg.stages import dataset as stage
 from autoseg.workspace import DatasetFolder

@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from autoseg import tables
 from autoseg.contracts import LabelSet
 from autoseg.errors import UnreadableFile
-from autoseg.overlays import OverlayInput, panels
+from autoseg.page import tables
+from autoseg.page.overlays import OverlayInput, panels
 from autoseg.stages.report import report
 from autoseg.workspace import STAGES
 from tests import report_records as made

@@ -132,3 +132,9 @@ def test_single_voxels():
     )
     assert resample_labels(np.ones((1, 1, 1), np.uint8), (2, 3, 4), CUBE).all()
     assert resample_probabilities(np.ones((1, 4, 5, 6), np.float32), (1, 1, 1)).tolist() == [[[[1.0]]]]
+
+
+def test_a_class_that_falls_between_the_new_voxels_is_gone_without_a_trace():
+    labels = np.zeros((1, 1, 16), np.uint8)
+    labels[0, 0, 0], labels[0, 0, 8:] = 3, 1
+    assert resample_labels(labels, (1, 1, 2), (1.0, 1.0, 1.0)).ravel().tolist() == [0, 1]

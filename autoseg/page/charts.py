@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from autoseg.contracts import Interval, Scores, TrainedModel, Trial
-from autoseg.svg import INK, MUTED, PAPER, SERIES, canvas, serialize
-from autoseg.wording import VolumeUnit
+from autoseg.page.svg import INK, MUTED, PAPER, SERIES, canvas, serialize
+from autoseg.page.wording import VolumeUnit
 
 _WIDTH_IN = 6.0
 _MOST_DOTS = 150  # per label; beyond, the box with its outliers says more than a cloud

@@ -15,7 +15,7 @@ from typing import TypeVar
 from autoseg import records
 from autoseg.contracts import Settings
 from autoseg.errors import ChangedInputs
-from autoseg.journal import memory_of_tree
+from autoseg.row.journal import memory_of_tree
 from autoseg.workspace import STAGES
 from planners.contracts import Parent, Provenance, StageRecord, Version
 
@@ -86,7 +86,7 @@ def changed(stage: str, before: tuple[Parent, ...], now: tuple[Parent, ...]) -> 
                 f"{stage}: this run folder was made from something else:",
                 *rows,
                 f"would be redone: {redo}",
-                "add --replan to redo it, --keep-plan to redo it under the present plan, or choose another output folder",
+                "add --replan to redo it, --keep-plan to redo it under the present plan, or choose another folder",
             ]
         )
     )

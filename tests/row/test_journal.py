@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
-from autoseg import journal as journal_module
 from autoseg import records
 from autoseg.contracts import Run, Settings
 from autoseg.errors import Interrupted
 from autoseg.events import Event
-from autoseg.journal import Journal, memory_of_tree
+from autoseg.row import journal as journal_module
+from autoseg.row.journal import Journal, memory_of_tree
 from autoseg.workspace import Workspace
 
 

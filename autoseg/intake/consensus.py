@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from autoseg.auditing import RGB, Finding
 from autoseg.contracts import CaseScan, LabelSet, TargetScan
-from autoseg.duplicates import sharing_subjects
 from autoseg.errors import DataError, LabelError
-from autoseg.examination import Examined
+from autoseg.intake.auditing import RGB, Finding
+from autoseg.intake.duplicates import sharing_subjects
+from autoseg.intake.examination import Examined
+from autoseg.intake.quarantine import quarantined, require_usable
 from autoseg.labelling import class_of, infer
-from autoseg.quarantine import quarantined, require_usable
 
 _STRAY_SHARE = 1e-4
 

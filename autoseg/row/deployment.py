@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from autoseg import card, model, results
+from autoseg import model
 from autoseg.contracts import Dataset, Model, Prediction, Selection, TrainedModel, WeightsFile
 from autoseg.events import Notify
+from autoseg.page import card
+from autoseg.row import results
 from autoseg.stages import predict
 from autoseg.workspace import Workspace
 from planners.contracts import Fingerprint, Parent, Plan
@@ -39,9 +41,7 @@ def draft(
 def deploy(drafted: Model, parents: tuple[Parent, ...], workspace: Workspace, device: str) -> Model:
     """Write the model folder."""
     stamped = drafted.model_copy(update={"parents": parents})
-    return model.write(
-        workspace.model, stamped, lambda name, fold: workspace.job(name, fold).weights, device=device
-    )
+    return model.write(workspace.model, stamped, lambda name, fold: workspace.job(name, fold).weights, device=device)
 
 
 def predict_rest(dataset: Dataset, source: Path, workspace: Workspace, device: str, notify: Notify) -> Prediction:

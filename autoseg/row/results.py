@@ -1,4 +1,4 @@
-"""The final class map of a case, wherever it lies: a predicted file of a hold-out case, or blended out-of-fold predictions.
+"""The final class map of a case: the predicted file of a hold-out case, or blended out-of-fold predictions.
 
 Both come back on the canonical grid, so that they can be scored and drawn beside image and reference.
 """
@@ -11,7 +11,7 @@ from autoseg import formats, records
 from autoseg.contracts import CaseScan, Dataset, Prediction, Scores, Selection
 from autoseg.errors import DataError
 from autoseg.outoffold import embed, joint_box, place, read_job
-from autoseg.overlays import OverlayInput
+from autoseg.page.overlays import OverlayInput
 from autoseg.postprocessing import class_indices, segment
 from autoseg.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.volumes.geometry import canonicalize
@@ -67,9 +67,8 @@ def out_of_fold(case: str, dataset: Dataset, selection: Selection, workspace: Wo
     ]
     box = joint_box([item.box for item in stored])
     weights = [member.weight for member in selection.members]
-    blend = sum(
-        weight * embed(item, box, dataset.labels.kind) for weight, item in zip(weights, stored, strict=True)
-    ) / np.float32(sum(weights))
+    probabilities = np.stack([embed(item, box, dataset.labels.kind) for item in stored])
+    blend = np.average(probabilities, axis=0, weights=weights)
     return place(segment(blend, dataset.labels, scan.spacing_mm, selection.postprocessing), box, scan.shape)
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoseg.contracts import Member, Postprocessing
-from autoseg.ensembles import Candidate, Evidence
-from autoseg.search import Outcome
+from autoseg.selection.ensembles import Candidate, Evidence
+from autoseg.selection.search import Outcome
 from autoseg.volumes.components import Cleaning
 from autoseg.volumes.statistics import Estimate
 

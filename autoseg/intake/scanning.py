@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from autoseg.auditing import Loaded
 from autoseg.contracts import CaseScan, IntensitySketch, LabelSet, TargetScan
+from autoseg.intake.auditing import Loaded
 from autoseg.volumes import intensity
 from autoseg.volumes.labels import FULL, Mask, bounding_slices, member_mask
 from autoseg.volumes.preparation import nonzero_box

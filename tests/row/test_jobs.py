@@ -5,11 +5,12 @@ import time
 
 import pytest
 
-from autoseg import jobs, records
+from autoseg import records
 from autoseg.contracts import TrainedModel
 from autoseg.errors import BusyError, UsageError
 from autoseg.events import silent
-from autoseg.jobs import Job
+from autoseg.row import jobs
+from autoseg.row.jobs import Job
 from autoseg.workspace import Workspace, hold
 from planners.contracts import Parent
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from autoseg.contracts import AuditEntry
 from autoseg.errors import DataError
-from autoseg.examination import Examined
+from autoseg.intake.examination import Examined
 
 LARGEST_QUARANTINE = 0.2
 """Share of unusable cases above which the data set itself is at fault."""

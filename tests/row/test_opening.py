@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from autoseg import opening
 from autoseg.contracts import Settings
 from autoseg.errors import ChangedInputs, UsageError
+from autoseg.row import opening
 from autoseg.workspace import Workspace
 
 

@@ -60,8 +60,11 @@ def work(
     """Train every open job, sharing them with other processes, and return all models in the order of ``jobs``.
 
     Args:
+        jobs: In an order in which they may run.
+        workspace: The run folder.
         parents: What the models must have been computed from; a model with other parents is trained anew.
         train: Trains one job, given how many jobs are open; returns its finished record.
+        notify: Told of jobs that others hold.
     """
     done: dict[Job, TrainedModel] = {}
     while len(done) < len(jobs):

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from autoseg import wording
-from autoseg.card import FAILED_DICE, HonestKind, case_dice
 from autoseg.contracts import Interval, Scores
+from autoseg.page import wording
+from autoseg.page.card import FAILED_DICE, HonestKind, case_dice
 
 GOOD, FAIR, POOR = 0.85, 0.65, 0.40
 _ENOUGH_SUBJECTS = 10

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autoseg.card import case_dice
 from autoseg.contracts import CaseScore, Dataset, LabelSet, Scores, TargetScore
+from autoseg.page.card import case_dice
 from planners.contracts import Configuration, StageRecord, Version
 
 

@@ -1,7 +1,7 @@
 """How long a job may train, so that the whole run ends within the hours asked for."""
 
 from autoseg.contracts import Dataset, Settings
-from autoseg.jobs import Job
+from autoseg.row.jobs import Job
 from planners.contracts import Plan
 
 CLOSING_SHARE = 0.06

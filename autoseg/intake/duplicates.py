@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autoseg.auditing import Finding
-from autoseg.examination import Examined
+from autoseg.intake.auditing import Finding
+from autoseg.intake.examination import Examined
 
 
 def sharing_subjects(items: Sequence[Examined]) -> list[Examined]:

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from autoseg import wording
 from autoseg.contracts import CaseScore, Dataset, Interval, ModelCard, Scores, Selection
+from autoseg.page import wording
 from planners.contracts import CaseFingerprint, Fingerprint, Shape, Spacing
 
 HonestKind = Literal["holdout", "nested", "none"]

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 
-from autoseg.ensembles import Candidate, Evidence
+from autoseg.selection.ensembles import Candidate, Evidence
 from autoseg.volumes.components import Cleaning, PieceTable
 from autoseg.volumes.statistics import mean_of_targets, paired_standard_error, target_means
 

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from autoseg import workers
+from autoseg.intake import workers
 
 
 def square(number):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from autoseg.contracts import Member
-from autoseg.ensembles import Evidence, mixes
-from autoseg.search import MOST_TRIALS, best_cleaning, search
+from autoseg.selection.ensembles import Evidence, mixes
+from autoseg.selection.search import MOST_TRIALS, best_cleaning, search
 from autoseg.volumes.components import Cleaning, Pieces, PieceTable
 
 CASES = 12

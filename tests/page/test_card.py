@@ -2,8 +2,8 @@
 
 import pytest
 
-from autoseg import card, verdict
 from autoseg.contracts import Interval
+from autoseg.page import card, verdict
 from tests import report_records as made
 from tests.report_records import Sample
 

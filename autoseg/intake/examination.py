@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from autoseg import auditing, records, scanning
-from autoseg.auditing import Finding, Loaded
+from autoseg import records
 from autoseg.contracts import Case, CaseScan, LabelSet
 from autoseg.errors import AutosegError, DataError, LabelError, ResourceError
+from autoseg.intake import auditing, scanning
+from autoseg.intake.auditing import Finding, Loaded
 from autoseg.labelling import MOST_LABELS, class_of, count_values, infer, to_classes
 from autoseg.workspace import DatasetFolder
 
