@@ -83,7 +83,8 @@ def opened(
         source: The dataset's folder; None takes the one the run folder was made with, as for ``settings``.
         settings: What was asked for.
         redo: What may be redone where something changed.
-        alone: Hold the folder's lock. A single training job needs only its own.
+        alone: Hold the folder's lock throughout. Training does not: its jobs have locks of their own, and the folder's is
+            held only while a stage before it must be computed.
         notify: Called with every event.
 
     Raises:
@@ -95,18 +96,19 @@ def opened(
     with hold(workspace.lock, f"run folder {out}") if alone else contextlib.nullcontext():
         begun = opening.begin(workspace, source, settings, replan=redo != "nothing")
         with Journal(workspace, begun, notify) as journal, journal.listening_for_signals():
-            yield Row(workspace, journal, redo)
+            yield Row(workspace, journal, redo, alone=alone)
 
 
 class Row:
     """The nine stages over one run folder."""
 
-    def __init__(self, workspace: Workspace, journal: Journal, redo: Redo = "nothing") -> None:
+    def __init__(self, workspace: Workspace, journal: Journal, redo: Redo = "nothing", *, alone: bool = True) -> None:
         self.workspace = workspace
         self.settings = journal.run.settings
         self.source = Path(journal.run.source)
         self._journal = journal
         self._redo = redo
+        self._alone = alone
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -117,7 +119,8 @@ class Row:
             self._allow("dataset", before.parents, asked)
         elif before is not None and dataset.unchanged(self.source, self.workspace.dataset):
             return before
-        found = resume.stamp(self._look, asked)
+        with self._locked():
+            found = resume.stamp(self._look, asked)
         if before is not None and records.digest(found) != records.digest(before):
             self.workspace.dataset.files.unlink()  # so that a refused change is seen again next time
             self._allow("dataset", opening.contents(before), opening.contents(found))
@@ -157,13 +160,17 @@ class Row:
     @cached_property
     def plan(self) -> Plan:
         """All choices that rules can make, with their reasons."""
-        return self._stage(
+        made = self._stage(
             "plan",
             Plan,
             lambda: plan.plan(self.fingerprint, self.budget, self.settings.planner),
             fingerprint=self.fingerprint,
             budget=self.budget,
         )
+        names = ", ".join(configuration.name for configuration in made.configurations)
+        detail = f"{names}; the whole run is predicted to take {made.predicted_hours:.2f} h"
+        self._journal(Event(stage="plan", what="note", detail=detail))
+        return made
 
     @cached_property
     def preprocess(self) -> Prepared:
@@ -307,7 +314,13 @@ class Row:
                 return before
             self._allow(name, before.parents, asked)
         self._journal(Event(stage=name, what="note", detail="started"))
-        return resume.make(path, asked, compute)
+        with self._locked():
+            return resume.make(path, asked, compute)
+
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
+        if self._alone:
+            return contextlib.nullcontext()  # held since the folder was opened
+        return hold(self.workspace.lock, f"run folder {self.workspace.path}")
 
     def _allow(self, name: str, before: tuple[Parent, ...], now: tuple[Parent, ...]) -> None:
         if self._redo == "nothing":

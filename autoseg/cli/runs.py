@@ -86,12 +86,10 @@ def train(
         raise UsageError("--configuration and --fold go together: give both for one job, none for all")
     from autoseg import pipeline
 
-    if configuration is None or fold is None:
-        _stage("train", out, replan)
-        return
     with shown() as notify, pipeline.opened(out, alone=False, redo=_redo(replan, False), notify=notify) as row:
-        made = row.train_one(configuration, fold)
-    typer.echo(f"{configuration}/fold_{fold}: {made.steps} steps in {made.seconds:.0f} s")
+        made = row.train if configuration is None or fold is None else (row.train_one(configuration, fold),)
+    for model in made:
+        typer.echo(f"{model.configuration}/fold_{model.fold}: {model.steps} steps in {model.seconds:.0f} s")
 
 
 def crossvalidate(out: options.Out, replan: options.Replan = False) -> None:

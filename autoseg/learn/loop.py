@@ -9,7 +9,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,14 @@ WRITING_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Task:
-    """One training job. ``members`` are the class indices of each region; ``name`` stands in events and messages."""
+    """One training job.
+
+    Attributes:
+        network: What to train.
+        training: How. Its ``seconds`` count from this start on, whatever the job has worked before.
+        seed: Of weights, sampling and augmentation.
+        name: Stands in events and messages.
+    """
 
     network: NetworkPlan
     training: TrainingPlan
@@ -86,7 +93,8 @@ def train(task: Task, source: PatchSource, store: Store, device: torch.device, n
         ResourceError: Training diverged again and again.
     """
     state = _start(task, store, device)
-    while progress(task.training, state.step, state.seconds) < 1.0:
+    task = _from_now_on(task, state)
+    while state.share < 1.0:
         try:
             _run(task, source, store, state, device, notify)
         except _DivergedError as diverged:
@@ -97,6 +105,15 @@ def train(task: Task, source: PatchSource, store: Store, device: torch.device, n
     return Trained(
         weights, state.step, state.seconds, _share(state.waited_s, state.seconds), state.skipped, tuple(state.curve)
     )
+
+
+def _from_now_on(task: Task, state: TrainingState) -> Task:
+    """The task with its time limit counted from the job's first start; a finished job gets no more time."""
+    seconds = task.training.seconds
+    if seconds is None:
+        return task
+    limit_s = state.seconds + (seconds if state.share < 1.0 else 0.0)
+    return replace(task, training=task.training.model_copy(update={"seconds": limit_s}))
 
 
 class _DivergedError(Exception):
@@ -111,15 +128,16 @@ def _run(
     clock, saver = _Clock(state.seconds), _Saver(task, store, plan.checkpoint_s)
     waited_before = state.waited_s
     with Batches(source, plan, device, task.seed, state.step) as batches, _saving_when_interrupted(saver, state):
-        while (share := progress(plan, state.step, state.seconds)) < 1.0:
-            rate = learning_rate(plan, share) * state.rate_factor
+        while state.share < 1.0:
+            rate = learning_rate(plan, state.share) * state.rate_factor
             images, classes = batches.next()
             loss = _step(task, source, state, images, classes, rate)
             state.step += 1
             state.seconds, state.waited_s = clock.seconds(), waited_before + batches.waited_s
+            state.share = progress(plan, state.step, state.seconds)
             if math.isfinite(loss):
                 state.update_average(plan.ema_decay)
-                state.record(loss, rate, progress(plan, state.step, state.seconds))
+                state.record(loss, rate)
             elif state.strikes >= STRIKES:
                 raise _DivergedError(f"the loss was not a finite number {STRIKES} times in a row at step {state.step}")
             saver.save_if_due(state)
@@ -240,8 +258,7 @@ def _saving_when_interrupted(saver: _Saver, state: TrainingState) -> Iterator[No
 
 
 def _event(task: Task, state: TrainingState, loss: float) -> Event:
-    share = progress(task.training, state.step, state.seconds)
-    total = state.step / share if share > 0 else task.training.steps
+    total = state.step / state.share if state.share > 0 else task.training.steps
     return Event(stage=task.name, done=state.step, total=round(total), unit="step", detail=f"loss {loss:.3f}")
 
 

@@ -37,7 +37,7 @@ class Average:
 class TrainingState:
     """Network, optimizer, averaged weights and counters of one job.
 
-    ``rate_factor`` is 1 and halves whenever training diverged; ``skipped`` counts steps that gave no finite number, and
+    ``share`` is how much of the job is done, from 0 to 1. ``rate_factor`` is 1 and halves whenever training diverged; ``skipped`` counts steps that gave no finite number, and
     ``strikes`` how many of them came in a row.
     """
 
@@ -47,6 +47,7 @@ class TrainingState:
     scaler: torch.amp.GradScaler
     step: int = 0
     seconds: float = 0.0
+    share: float = 0.0
     waited_s: float = 0.0
     updates: int = 0
     skipped: int = 0
@@ -91,17 +92,17 @@ class TrainingState:
             for slow, fast in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 slow.lerp_(fast, 1.0 - grown)
 
-    def record(self, loss: float, rate: float, share: float) -> None:
+    def record(self, loss: float, rate: float) -> None:
         """Add a step to the learning curve; a point is closed whenever another 1/200 of the job is done."""
         stretch = self.stretch
         stretch.loss, stretch.rate, stretch.count = stretch.loss + loss, stretch.rate + rate, stretch.count + 1
-        if int(share * CURVE_POINTS) > len(self.curve) or share >= 1.0:
+        if int(self.share * CURVE_POINTS) > len(self.curve) or self.share >= 1.0:
             point = Point(self.step, self.seconds, stretch.loss / stretch.count, stretch.rate / stretch.count)
             self.curve.append(point)
             self.stretch = Average()
 
 
-_COUNTERS = ("step", "seconds", "waited_s", "updates", "skipped", "strikes", "rollbacks", "rate_factor")
+_COUNTERS = ("step", "seconds", "share", "waited_s", "updates", "skipped", "strikes", "rollbacks", "rate_factor")
 
 
 def fresh(network_plan: NetworkPlan, plan: TrainingPlan, device: torch.device, seed: int) -> TrainingState:

@@ -16,6 +16,7 @@ from autoseg import records
 from autoseg.contracts import Settings
 from autoseg.errors import ChangedInputs
 from autoseg.row.journal import memory_of_tree
+from autoseg.stages import crossvalidate, dataset, fingerprint, plan, predict, preprocess, report, select, train
 from autoseg.workspace import STAGES
 from planners.contracts import Parent, Provenance, StageRecord, Version
 
@@ -30,8 +31,11 @@ SETTINGS_OF: dict[str, tuple[str, ...]] = {
 }
 """Which settings each step depends on; what is not listed depends on records alone."""
 
-ALGORITHM_VERSIONS: dict[str, int] = dict.fromkeys(STAGES, 1)
-"""Raised when a stage's output would change for the same input."""
+_STAGES = (dataset, fingerprint, plan, preprocess, train, crossvalidate, select, predict, report)
+ALGORITHM_VERSIONS: dict[str, int] = {
+    name: module.algorithm_version for name, module in zip(STAGES, _STAGES, strict=True)
+}
+"""Each stage module raises its own when its output would change for the same input."""
 
 PACKAGES = ("autoseg", "torch", "numpy", "scipy", "SimpleITK", "nibabel", "optuna", "scikit-learn")
 

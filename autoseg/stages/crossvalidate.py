@@ -17,6 +17,8 @@ from autoseg.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.workspace import DatasetFolder, JobFolder
 from planners.contracts import Plan, Spacing
 
+algorithm_version = 1
+
 Jobs = Callable[[str, int], JobFolder]
 
 

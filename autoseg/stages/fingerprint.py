@@ -24,6 +24,8 @@ from planners.contracts import (
     Outlier,
 )
 
+algorithm_version = 1
+
 _CT_MINIMUM = -500.0  # HU; air in or around the patient lies below, and no other modality goes there in whole numbers
 _CT_RANGE = 1000.0
 _OUTLIER_DEVIATIONS = 6.0  # robust standard deviations from the median

@@ -6,6 +6,8 @@ The rules live in the ``planners`` package, which sees no file, no clock and no 
 from planners import registry
 from planners.contracts import Budget, Fingerprint, Plan
 
+algorithm_version = 1
+
 
 def plan(fingerprint: Fingerprint, budget: Budget, planner: str) -> Plan:
     """Let the named planner decide.

@@ -29,6 +29,8 @@ from autoseg.volumes.labels import member_mask
 from autoseg.workspace import ModelFolder, hold
 from planners.contracts import Record
 
+algorithm_version = 1
+
 
 @dataclass(frozen=True)
 class Options:

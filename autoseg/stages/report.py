@@ -38,6 +38,8 @@ from autoseg.page.tables import CaseRow
 from autoseg.workspace import STAGES
 from planners.contracts import Budget, Fingerprint, Plan, StageRecord
 
+algorithm_version = 1
+
 __all__ = ["OverlayInput", "RunRecords", "report"]
 
 

@@ -35,6 +35,8 @@ from autoseg.volumes.labels import Classes
 from autoseg.workspace import DatasetFolder, JobFolder
 from planners.contracts import Plan
 
+algorithm_version = 1
+
 Jobs = Callable[[str, int], JobFolder]
 Table = npt.NDArray[np.float64]
 

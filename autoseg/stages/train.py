@@ -41,7 +41,7 @@ CACHE_SHARE = 0.4
 
 @dataclass(frozen=True)
 class Job:
-    """What to train. ``seconds`` limits the work, summed over restarts; None: the plan's own limit stands."""
+    """What to train. ``seconds`` limits the work from now on; None: the plan's own limit stands."""
 
     plan: Plan
     budget: Budget
