@@ -9,8 +9,8 @@ from autoseg.errors import EXPECTED_ERRORS
 
 def main() -> None:
     """Run the command line; exit with the code that ``autoseg.errors`` gives each error."""
-    # Read when torch loads: for how long its threads spin while they wait for each other. With the default, a step takes
-    # many times as long as soon as another process wants a core too; with this, an idle machine is as fast as before.
+    # Read when torch loads: how long its threads spin, waiting for each other. With the default a step takes many
+    # times as long as soon as another process wants a core; with this an idle machine is as fast as before.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
     from autoseg.cli import app

@@ -83,8 +83,8 @@ def opened(
         source: The dataset's folder; None takes the one the run folder was made with, as for ``settings``.
         settings: What was asked for.
         redo: What may be redone where something changed.
-        alone: Hold the folder's lock throughout. Training does not: its jobs have locks of their own, and the folder's is
-            held only while a stage before it must be computed.
+        alone: Hold the folder's lock throughout. Training does not: its jobs have locks of their own, and the folder's
+            is held only while a stage before it must be computed.
         notify: Called with every event.
 
     Raises:

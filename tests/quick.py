@@ -11,7 +11,7 @@ from planners.contracts import Budget, Throughput
 SETTINGS = Settings(hours=0.05, device="cpu", holdout=0.25, folds=2, seed=1, deterministic=True)
 
 
-def prepare(out: Path, settings: Settings = SETTINGS, flops_per_s: float = 2e9) -> Path:
+def prepare(out: Path, settings: Settings = SETTINGS, flops_per_s: float = 1.5e9) -> Path:
     """A run folder that has its budget already: a slow machine gets a small network and few steps."""
     speeds = [
         Throughput(dimension=dimension, precision="fp32", flops_per_s=flops_per_s, bytes_per_s=1e10)

@@ -37,8 +37,8 @@ class Average:
 class TrainingState:
     """Network, optimizer, averaged weights and counters of one job.
 
-    ``share`` is how much of the job is done, from 0 to 1. ``rate_factor`` is 1 and halves whenever training diverged; ``skipped`` counts steps that gave no finite number, and
-    ``strikes`` how many of them came in a row.
+    ``share`` is how much of the job is done, from 0 to 1. ``rate_factor`` is 1 and halves whenever training diverged;
+    ``skipped`` counts steps that gave no finite number, and ``strikes`` how many of them came in a row.
     """
 
     network: nn.Module

@@ -1,0 +1,259 @@
+"""The whole row on phantoms: every kind of label, resumed, killed, shared, and blind to the hold-out."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+import autoseg
+from autoseg import phantoms, pipeline, records
+from autoseg.contracts import Prediction, Selection
+from autoseg.errors import ChangedInputs, Interrupted
+from autoseg.workspace import STAGES, Workspace
+from planners.contracts import Fingerprint, Plan
+from tests import quick
+
+SHAPE = (12, 20, 16)
+BETTER_THAN_CHANCE = 0.15  # a few dozen steps teach this much; a broken geometry teaches nothing
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("msd") / "source"
+    phantoms.write_msd(folder, cases=6, shape=SHAPE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(source, tmp_path_factory):
+    """An unbroken deterministic run."""
+    out = quick.prepare(tmp_path_factory.mktemp("run") / "out")
+    pipeline.run(source, out, quick.SETTINGS)
+    return out
+
+
+def results(out: Path) -> dict[str, str]:
+    """Digests of masks and shipped networks."""
+    files = [*(out / "predict").glob("*.nii.gz"), *(out / "model" / "weights").glob("*")]
+    assert files
+    return {str(path.relative_to(out)): records.file_digest(path) for path in files}
+
+
+def test_every_stage_leaves_its_record(finished):
+    workspace = Workspace(finished)
+    assert all(workspace.record(stage).exists() for stage in STAGES if stage != "train")
+    assert all(workspace.job("3d_fullres", fold).record.exists() for fold in (0, 1))
+    assert not list(finished.rglob("*.tmp"))
+    assert not list(finished.rglob("checkpoint"))
+
+
+def test_the_holdout_score_is_of_something_learned(finished):
+    prediction = records.read(Workspace(finished).record("predict"), Prediction)
+    assert prediction.holdout.mean_dice.n == 2
+    assert prediction.holdout.mean_dice.value > BETTER_THAN_CHANCE
+    assert all(case.status == "done" for case in prediction.cases)
+
+
+def test_masks_lie_on_the_input_grid(finished, source):
+    for mask in (finished / "predict").glob("*.nii.gz"):
+        made, image = nibabel.load(mask), nibabel.load(source / "imagesTr" / mask.name)
+        assert made.shape == image.shape
+        assert np.array_equal(made.affine, image.affine)
+        assert set(np.unique(made.get_fdata())) <= {0, 1, 2}
+
+
+def test_the_same_command_again_does_nothing(finished, source):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()}
+    pipeline.run(source, finished, quick.SETTINGS)
+    after = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()}
+    changed = {path.name for path, stamp in after.items() if before.get(path) != stamp}
+    assert {name for name in changed if not name.endswith(".jsonl")} <= {"run.json"}
+
+
+def test_interrupted_at_every_stage_it_ends_with_the_same_masks(finished, source, tmp_path):
+    out = quick.prepare(tmp_path / "out")
+    stopped: set[str] = set()
+
+    def stop_once_per_stage(event):
+        moment = f"{event.stage} {event.done > event.total / 2}"  # in the first and in the second half
+        if moment not in stopped:
+            stopped.add(moment)
+            raise Interrupted("here")
+
+    for _ in range(100):
+        try:
+            pipeline.run(source, out, quick.SETTINGS, notify=stop_once_per_stage)
+            break
+        except Interrupted:
+            continue
+    assert len(stopped) > 12
+    assert results(out) == results(finished)
+
+
+def test_killed_and_terminated_it_ends_with_the_same_masks(finished, source, tmp_path):
+    out = quick.prepare(tmp_path / "out")
+    settings = quick.SETTINGS
+    options = f"--hours {settings.hours} --device cpu --holdout 0.25 --folds 2 --seed 1 --deterministic".split()
+    command = [sys.executable, "-m", "autoseg", "run", str(source), str(out), *options]
+    kinds = ((signal.SIGTERM, 5), (signal.SIGKILL, -9))
+    for fold, (number, code) in enumerate(kinds):
+        child = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        _wait_until_training(out, fold, child)
+        child.send_signal(number)
+        assert child.wait(60) == code
+    busy = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while not (out / ".lock.owner").exists():
+        time.sleep(0.02)
+    second = subprocess.run(command, capture_output=True, text=True)
+    assert second.returncode == 7
+    assert f"process {busy.pid}" in second.stderr
+    assert busy.wait(120) == 0
+    assert results(out) == results(finished)
+
+
+def _wait_until_training(out, fold, child):
+    job = Workspace(out).job("3d_fullres", fold)
+    deadline = time.monotonic() + 90
+    while not (job.path / ".lock.owner").exists():
+        assert child.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.5)
+
+
+def test_two_processes_share_the_jobs_of_one_run(finished, source, tmp_path):
+    out = quick.prepare(tmp_path / "out")
+    with pipeline.opened(out, source, quick.SETTINGS) as row:
+        assert row.preprocess
+    command = [sys.executable, "-m", "autoseg", "train", str(out)]
+    workers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for worker in workers:
+        _, log = worker.communicate(timeout=180)
+        assert worker.returncode == 0, log
+    for fold in (0, 1):
+        weights = Workspace(out).job("3d_fullres", fold).weights
+        assert records.file_digest(weights) == records.file_digest(Workspace(finished).job("3d_fullres", fold).weights)
+
+
+def test_the_holdout_changes_nothing_but_its_own_score(finished, source, tmp_path):
+    copied = tmp_path / "source"
+    shutil.copytree(source, copied)
+    with pipeline.opened(finished) as row:
+        held_out = row.dataset.split.holdout
+    generator = np.random.default_rng(0)
+    for case in held_out:
+        for folder, voxels in (("imagesTr", generator.normal(50, 30, SHAPE[::-1])), ("labelsTr", None)):
+            path = copied / folder / f"{case}.nii.gz"
+            image = nibabel.load(path)
+            changed = np.flip(np.asarray(image.dataobj), 0).copy() if voxels is None else voxels.astype(np.float32)
+            nibabel.Nifti1Image(changed, image.affine).to_filename(path)
+    out = quick.prepare(tmp_path / "out")
+    pipeline.run(copied, out, quick.SETTINGS)
+    for stage, kind in (("fingerprint", Fingerprint), ("plan", Plan), ("select", Selection)):
+        one, other = (records.read(Workspace(folder).record(stage), kind) for folder in (finished, out))
+        assert one.model_copy(update={"provenance": None}) == other.model_copy(
+            update={"provenance": None, "parents": one.parents}
+        )
+    weights = [{k: v for k, v in results(folder).items() if k.startswith("model")} for folder in (finished, out)]
+    assert weights[0] == weights[1]
+    scores = [records.read(Workspace(folder).record("predict"), Prediction).holdout for folder in (finished, out)]
+    assert scores[0] != scores[1]
+
+
+def test_a_changed_case_is_named_and_redone_only_on_request(source, tmp_path):
+    copied, settings = tmp_path / "source", quick.SETTINGS
+    shutil.copytree(source, copied)
+    out = quick.prepare(tmp_path / "out")
+    with pipeline.opened(out, copied, settings) as row:
+        development = row.dataset.development
+        assert row.preprocess
+    path = copied / "imagesTr" / f"{development[0]}.nii.gz"
+    image = nibabel.load(path)
+    nibabel.Nifti1Image(np.asarray(image.dataobj) + 1, image.affine).to_filename(path)
+    for _ in range(2):  # a refused change stays a change
+        with pytest.raises(ChangedInputs, match=development[0]), pipeline.opened(out, copied, settings) as row:
+            assert row.preprocess
+    kept = Workspace(out).prepared.image("3d_fullres", development[1])
+    before = kept.stat().st_mtime_ns
+    with pipeline.opened(out, copied, settings, redo="keep-plan") as row:
+        assert row.preprocess
+    assert kept.stat().st_mtime_ns == before
+    with pipeline.opened(out, copied, settings) as row:
+        assert row.dataset.case(development[0])
+
+
+@pytest.mark.parametrize("kind", ["regions", "ignore"])
+def test_regions_and_ignored_voxels_through_the_whole_row(kind, tmp_path):
+    phantoms.write_nnunet(tmp_path / "source", cases=6, shape=SHAPE, kind=kind)
+    out = quick.prepare(tmp_path / "out")
+    pipeline.run(tmp_path / "source", out, quick.SETTINGS)
+    prediction = records.read(Workspace(out).record("predict"), Prediction)
+    names = {"regions": ["whole", "core"], "ignore": ["organ", "lesion"]}[kind]
+    assert [summary.target for summary in prediction.holdout.targets] == names
+    assert prediction.holdout.targets[0].dice.value > BETTER_THAN_CHANCE
+    for mask in (out / "predict").glob("*.nii.gz"):
+        assert set(np.unique(np.asarray(nibabel.load(mask).dataobj))) <= {0, 1, 2}  # never the ignore value
+
+
+def test_flat_pictures_without_json_through_the_whole_row(tmp_path):
+    from PIL import Image
+
+    phantoms.write_pairs(tmp_path / "source", cases=6, size=(32, 40))
+    out = quick.prepare(tmp_path / "out")
+    report = autoseg_run(tmp_path / "source", out)
+    assert report.honest_kind == "holdout"
+    assert report.honest_mean_dice.value > BETTER_THAN_CHANCE
+    masks = list((out / "predict").glob("*.png"))
+    assert len(masks) == 2
+    for mask in masks:
+        with Image.open(mask) as picture:
+            assert picture.size == (40, 32)
+            assert set(np.unique(np.asarray(picture))) <= {0, 255}
+
+
+def autoseg_run(source, out):
+    return pipeline.run(source, out, quick.SETTINGS)
+
+
+def test_one_case_alone_trains_and_says_that_nothing_is_known(tmp_path):
+    phantoms.write_msd(tmp_path / "source", cases=1, shape=SHAPE)
+    settings = quick.SETTINGS.model_copy(update={"holdout": 0.0})
+    out = quick.prepare(tmp_path / "out", settings)
+    report = pipeline.run(tmp_path / "source", out, settings)
+    assert report.honest_kind == "none"
+    assert report.honest_mean_dice.value is None
+
+
+def test_the_model_alone_works_elsewhere_and_in_another_process(finished, source, tmp_path):
+    shutil.copytree(finished / "model", tmp_path / "model")
+    held_out = sorted((finished / "predict").glob("*.nii.gz"))
+    images = tmp_path / "images"
+    images.mkdir()
+    for mask in held_out:
+        shutil.copy(source / "imagesTr" / mask.name, images)
+    command = [sys.executable, "-m", "autoseg", "predict", str(tmp_path / "model"), str(images), str(tmp_path / "masks")]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+    for mask in held_out:
+        assert np.array_equal(nibabel.load(mask).dataobj, nibabel.load(tmp_path / "masks" / mask.name).dataobj)
+    scored = subprocess.run(
+        [sys.executable, "-m", "autoseg", "evaluate", str(tmp_path / "masks"), str(source / "labelsTr")],
+        capture_output=True,
+        text=True,
+    )
+    assert scored.returncode == 0, scored.stderr
+    assert "Dice" in scored.stdout or "dice" in scored.stdout
+
+
+def test_arrays_can_be_predicted_in_python(finished, source):
+    name = next((finished / "predict").glob("*.nii.gz")).name
+    image = np.asarray(nibabel.load(source / "imagesTr" / name).dataobj).T
+    model = autoseg.load(finished / "model", device="cpu")
+    mask = model.predict(image, spacing_mm=(1.0, 1.0, 1.0), orientation="LPS")
+    assert np.array_equal(mask, np.asarray(nibabel.load(finished / "predict" / name).dataobj).T)
