@@ -16,7 +16,7 @@ import autoseg
 from autoseg import phantoms, pipeline, records
 from autoseg.contracts import Prediction, Selection
 from autoseg.errors import ChangedInputs, Interrupted
-from autoseg.workspace import STAGES, Workspace
+from autoseg.workspace import STAGES, Workspace, hold
 from planners.contracts import Fingerprint, Plan
 from tests import quick
 
@@ -108,13 +108,11 @@ def test_killed_and_terminated_it_ends_with_the_same_masks(finished, source, tmp
         _wait_until_training(out, fold, child)
         child.send_signal(number)
         assert child.wait(60) == code
-    busy = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while not (out / ".lock.owner").exists():
-        time.sleep(0.02)
-    second = subprocess.run(command, capture_output=True, text=True)
-    assert second.returncode == 7
-    assert f"process {busy.pid}" in second.stderr
-    assert busy.wait(120) == 0
+    with hold(Workspace(out).lock, "the folder"):
+        busy = subprocess.run(command, capture_output=True, text=True)
+    assert busy.returncode == 7
+    assert f"process {os.getpid()} on" in busy.stderr
+    subprocess.run(command, check=True, capture_output=True)
     assert results(out) == results(finished)
 
 
@@ -234,18 +232,16 @@ def test_one_case_alone_trains_and_says_that_nothing_is_known(tmp_path):
 def test_the_model_alone_works_elsewhere_and_in_another_process(finished, source, tmp_path):
     shutil.copytree(finished / "model", tmp_path / "model")
     held_out = sorted((finished / "predict").glob("*.nii.gz"))
-    images = tmp_path / "images"
-    images.mkdir()
-    for mask in held_out:
-        shutil.copy(source / "imagesTr" / mask.name, images)
-    command = [sys.executable, "-m", "autoseg", "predict", str(tmp_path / "model"), str(images), str(tmp_path / "masks")]
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+    for folder in ("imagesTr", "labelsTr"):
+        (tmp_path / folder).mkdir()
+        for mask in held_out:
+            shutil.copy(source / folder / mask.name, tmp_path / folder)
+    command = [sys.executable, "-m", "autoseg", "predict", "model", "imagesTr", "masks", "--device", "cpu"]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
     for mask in held_out:
         assert np.array_equal(nibabel.load(mask).dataobj, nibabel.load(tmp_path / "masks" / mask.name).dataobj)
     scored = subprocess.run(
-        [sys.executable, "-m", "autoseg", "evaluate", str(tmp_path / "masks"), str(source / "labelsTr")],
-        capture_output=True,
-        text=True,
+        [sys.executable, "-m", "autoseg", "evaluate", "masks", "labelsTr"], capture_output=True, text=True, cwd=tmp_path
     )
     assert scored.returncode == 0, scored.stderr
     assert "Dice" in scored.stdout or "dice" in scored.stdout

