@@ -235,7 +235,7 @@ class PreparedConfiguration(Record):
 
 
 class Prepared(StageRecord):
-    """What preprocessing left on disk: ``<configuration>/<case>.npy`` and ``<configuration>/<case>_label.npy``."""
+    """What preprocessing left on disk: an image and a label array per configuration and case."""
 
     configurations: tuple[PreparedConfiguration, ...]
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from autoseg.contracts import LabelSet, Postprocessing
 from autoseg.errors import LabelError
+from autoseg.labelling import class_of, to_classes
 from autoseg.volumes import labels as volume_labels
 from autoseg.volumes.labels import Classes, Probabilities
 from planners.contracts import Spacing
@@ -88,8 +89,7 @@ def class_indices(array: npt.NDArray[Any], labels: LabelSet) -> Classes:
     Raises:
         LabelError: The array holds values that the label set does not know.
     """
-    values = [label.value for label in labels.labels]
-    return volume_labels.from_file_values(array, values, labels.background_value, labels.ignore_value)
+    return to_classes(array, class_of(labels))
 
 
 def _clean(mask: volume_labels.Mask, spacing_mm: Spacing, step: Postprocessing) -> volume_labels.Mask:

@@ -1,12 +1,12 @@
 """The only module that knows file names inside a run folder, and the locks that guard it.
 
-OUT/  run.json  budget.json  events/<process>.jsonl
-<stage>.json for each stage
-dataset/     scans/<case>.json  volumes/<case>_image.npy  volumes/<case>_label.npy
-preprocess/  <configuration>/<case>.npy  <configuration>/<case>_label.npy
-train/       <configuration>/fold_<k>/{train.json, weights.safetensors, checkpoint/, oof/<case>.npz}
-select/  predict/  report/index.html
-model/       model.json  weights/*.safetensors  golden.npz
+    OUT/  run.json  budget.json  events/<process>.jsonl
+          <stage>.json for each stage
+          dataset/     scans/<case>.json  volumes/<case>_image.npy  volumes/<case>_label.npy
+          preprocess/  <configuration>/<case>_image.npy  <case>_label.npy  <case>.json
+          train/       <configuration>/fold_<k>/{train.json, weights.safetensors, checkpoint/, oof/<case>.npz}
+          select/  predict/  report/index.html
+          model/       model.json  weights/*.safetensors  golden.npz
 """
 
 import contextlib
@@ -67,14 +67,14 @@ class PreparedFolder:
 
     def image(self, configuration: str, case: str) -> Path:
         """Network input (C, z, y, x), float32."""
-        return self.path / configuration / f"{case}.npy"
+        return self.path / configuration / f"{case}_image.npy"
 
     def label(self, configuration: str, case: str) -> Path:
         """Class indices (z, y, x) on the same grid."""
         return self.path / configuration / f"{case}_label.npy"
 
     def record(self, configuration: str, case: str) -> Path:
-        """The case's ``PreparedCase``, written last: where it stands, the arrays are complete."""
+        """The case's ``PreparedCase`` and what it was made from, written last: with it, the arrays are complete."""
         return self.path / configuration / f"{case}.json"
 
 

@@ -219,7 +219,7 @@ class Augmentation(Record):
     scale_probability: float = 0.2
     mirror_axes: tuple[int, ...] = ()  # patch axes that may be flipped, each with probability 0.5
     noise_probability: float = 0.1
-    noise_variance: float = 0.1
+    noise_std: float = 0.1  # largest, in units of the normalized image
     blur_probability: float = 0.1
     blur_sigma_vox: tuple[float, float] = (0.5, 1.0)
     brightness_probability: float = 0.15

@@ -65,7 +65,9 @@ def load(root: Path, case: Case) -> Loaded:
         RefusedError: A file is unsafe to read.
     """
     volumes = [formats.read(root / file) for file in case.images]
-    findings: list[Finding] = []
+    findings = [
+        Finding(f"{file}: {note}") for file, volume in zip(case.images, volumes, strict=True) for note in volume.notes
+    ]
     image, grid = _image(case, volumes, findings)
     image = _finite(image, findings)
     digests = [volume.sha256 for volume in volumes]
@@ -74,6 +76,7 @@ def load(root: Path, case: Case) -> Loaded:
     if case.label is not None:
         volume = formats.read(root / case.label, mask=True)
         digests.append(volume.sha256)
+        findings += [Finding(f"{case.label}: {note}") for note in volume.notes]
         label = _label(case.label, volume, grid, volumes[0].spacing_known, findings)
     return Loaded(
         image=image,

@@ -149,7 +149,7 @@ class _Intensities:
 
     def _noise(self, picked: list[int]) -> None:
         # The drawn number is used as standard deviation, as those who tuned the range used it.
-        deviations = self._uniform(0.0, self.plan.noise_variance, len(picked)).tolist()
+        deviations = self._uniform(0.0, self.plan.noise_std, len(picked)).tolist()
         seeds = torch.randint(2**62, (len(picked),), generator=self.generator).tolist()
         for index, deviation, seed in zip(picked, deviations, seeds, strict=True):
             local = torch.Generator(self.channels.device).manual_seed(seed)

@@ -24,7 +24,7 @@ from autoseg.learn.infer import predict_volume
 from autoseg.model.arrays import CanonicalArray, has_sides, to_canonical
 from autoseg.postprocessing import file_values, segment
 from autoseg.volumes.labels import Classes
-from autoseg.volumes.preparation import ChannelRule, prepare, restore_probabilities
+from autoseg.volumes.preparation import prepare, restore_probabilities
 from planners.contracts import Configuration, Precision, Spacing
 
 Tta = Literal["auto", "none", "full"]
@@ -133,7 +133,7 @@ class SegmentationModel:
         self, configuration: Configuration, image: npt.NDArray[Any], spacing_mm: Spacing, mirror: bool
     ) -> Probabilities:
         """One configuration's probabilities on the image's grid, averaged over its folds."""
-        prepared, geometry = prepare(image, spacing_mm, configuration.spacing_mm, _rules(configuration))
+        prepared, geometry = prepare(image, spacing_mm, configuration.spacing_mm, configuration.normalization)
         exclusive = self.labels.kind == "exclusive"
         with self._lock:
             probabilities = predict_volume(
@@ -147,13 +147,6 @@ class SegmentationModel:
                 _precision(configuration.training.precision, self.device),
             )
         return restore_probabilities(probabilities, geometry, 0 if exclusive else None)
-
-
-def _rules(configuration: Configuration) -> tuple[ChannelRule, ...]:
-    return tuple(
-        ChannelRule(rule.scheme, rule.inside_nonzero, rule.lower, rule.upper, rule.mean, rule.std)
-        for rule in configuration.normalization
-    )
 
 
 @functools.cache

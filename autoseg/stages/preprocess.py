@@ -1,6 +1,6 @@
 """Stage 4: every development case as network input, once per configuration: cropped, normalized, resampled.
 
-    canonical image ─▶ crop to non-zero ─▶ normalize ─▶ resample ─▶ <configuration>/<case>.npy
+    canonical image ─▶ crop to non-zero ─▶ normalize ─▶ resample ─▶ <configuration>/<case>_image.npy
     canonical label ─▶ the same crop ──────────────────▶ resample ─▶ <configuration>/<case>_label.npy
 
 The work is incremental per case: beside the arrays stands what they were made from, written last. A case is made anew
@@ -18,7 +18,7 @@ from autoseg import records
 from autoseg.contracts import CaseScan, Dataset, LabelSet, Prepared, PreparedCase, PreparedConfiguration
 from autoseg.errors import DataError, ResourceError, UnreadableFile
 from autoseg.events import Event, Notify, silent
-from autoseg.volumes.preparation import ChannelRule, prepare, prepare_labels
+from autoseg.volumes.preparation import prepare, prepare_labels
 from autoseg.workspace import DatasetFolder, PreparedFolder
 from planners.contracts import Configuration, Normalization, Plan, Record
 
@@ -108,7 +108,7 @@ def _make(scan: CaseScan, configuration: Configuration, source: DatasetFolder, o
             source.label(scan.case), f"shape {labels.shape}, expected the image's {image.shape[1:]}", _ANEW
         )
     try:
-        values, geometry = prepare(image, scan.spacing_mm, configuration.spacing_mm, _rules(configuration))
+        values, geometry = prepare(image, scan.spacing_mm, configuration.spacing_mm, configuration.normalization)
     except DataError as error:
         raise DataError(f"case {scan.case}, configuration {configuration.name}: {error}") from error
     _write(out.image(configuration.name, scan.case), values)
@@ -132,13 +132,6 @@ def _origin(scan: CaseScan, configuration: Configuration, labels: LabelSet) -> s
             spacing_mm=configuration.spacing_mm,
             normalization=configuration.normalization,
         )
-    )
-
-
-def _rules(configuration: Configuration) -> tuple[ChannelRule, ...]:
-    return tuple(
-        ChannelRule(rule.scheme, rule.inside_nonzero, rule.lower, rule.upper, rule.mean, rule.std)
-        for rule in configuration.normalization
     )
 
 

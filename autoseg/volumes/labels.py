@@ -10,7 +10,6 @@ a plane); holes therefore are background pockets closed under the opposite rule,
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -177,22 +176,3 @@ def to_file_values(classes: Classes, values: Sequence[int], background: int = 0)
         if limits.min <= table.min() and table.max() <= limits.max:
             return table.astype(name)[classes]
     raise LabelError(f"label values {table.min()} to {table.max()} do not fit into 32 bits; renumber the labels")
-
-
-def from_file_values(
-    array: npt.NDArray[Any], values: Sequence[int], background: int = 0, ignore: int | None = None
-) -> Classes:
-    """Replace file values by class indices; ``ignore`` becomes ``len(values) + 1``. The inverse of ``to_file_values``.
-
-    Raises:
-        LabelError: The array holds other values; the message lists up to ten of them.
-    """
-    table = {background: 0} | {value: index + 1 for index, value in enumerate(values)}
-    if ignore is not None:
-        table[ignore] = len(values) + 1
-    found, inverse = np.unique(array, return_inverse=True)
-    unknown = [value for value in found.tolist() if value not in table]
-    if unknown:
-        raise LabelError(f"label values {unknown[:10]} are none of {sorted(table)}; correct the file or the label set")
-    indices = np.array([table[value] for value in found.tolist()], dtype=index_dtype(len(values) + 1))
-    return indices[inverse.reshape(array.shape)]

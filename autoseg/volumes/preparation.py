@@ -7,6 +7,7 @@ predictions return to exactly the grid the image came on.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -35,16 +36,21 @@ class Geometry:
     spacing_mm: Spacing
 
 
-@dataclass(frozen=True)
-class ChannelRule:
-    """How one channel is normalized; see ``volumes.normalize``."""
+class ChannelRule(Protocol):
+    """How one channel is normalized; see ``volumes.normalize``. A plan's ``Normalization`` is one."""
 
-    scheme: Scheme
-    inside_nonzero: bool = False
-    lower: float | None = None
-    upper: float | None = None
-    mean: float | None = None
-    std: float | None = None
+    @property
+    def scheme(self) -> Scheme: ...  # noqa: D102
+    @property
+    def inside_nonzero(self) -> bool: ...  # noqa: D102
+    @property
+    def lower(self) -> float | None: ...  # noqa: D102
+    @property
+    def upper(self) -> float | None: ...  # noqa: D102
+    @property
+    def mean(self) -> float | None: ...  # noqa: D102
+    @property
+    def std(self) -> float | None: ...  # noqa: D102
 
 
 def nonzero_box(image: np.ndarray) -> Box:

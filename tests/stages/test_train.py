@@ -209,7 +209,7 @@ def test_the_time_limit_of_the_job_wins(folder, out):
 def test_a_missing_or_damaged_prepared_case_is_named(folder, out):
     path = folder.image("3d_fullres", "case3")
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(UnreadableFile, match=r"case3\.npy"):
+    with pytest.raises(UnreadableFile, match=r"case3_image\.npy"):
         train(job(steps=30), folder, out)
     with pytest.raises(DataError, match="case5 is not prepared"):
         job().geometry("case5")

@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoseg.errors import DataError
-from autoseg.volumes.preparation import ChannelRule, nonzero_box, prepare, prepare_labels, restore_probabilities
+from autoseg.volumes.preparation import nonzero_box, prepare, prepare_labels, restore_probabilities
+from planners.contracts import Normalization
 
-AS_IS = (ChannelRule("none"),)
+AS_IS = (Normalization(channel="c", scheme="none"),)
 
 
 def framed(dtype=np.int16):
@@ -57,7 +58,10 @@ def test_at_least_one_voxel_remains():
 
 def test_each_channel_follows_its_rule_before_resampling():
     image = np.stack([framed()[0], framed()[0] * 2]).astype(np.int16)
-    rules = (ChannelRule("ct", lower=0.0, upper=50.0, mean=10.0, std=5.0), ChannelRule("zscore", inside_nonzero=True))
+    rules = (
+        Normalization(channel="a", scheme="ct", lower=0.0, upper=50.0, mean=10.0, std=5.0),
+        Normalization(channel="b", scheme="zscore", inside_nonzero=True),
+    )
     found, _ = prepare(image, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0), rules)
     assert found[0].max() == pytest.approx(8.0)
     assert found[1].mean() == pytest.approx(0, abs=1e-5)
@@ -103,7 +107,7 @@ def test_predictions_return_to_the_source_grid(background):
 )
 def test_there_and_back_keeps_shape_and_certainty(shape, spacing, target):
     image = np.random.default_rng(0).integers(0, 3, (1, *shape)).astype(np.int16)
-    found, geometry = prepare(image, spacing, target, (ChannelRule("zscore"),))
+    found, geometry = prepare(image, spacing, target, (Normalization(channel="c", scheme="zscore"),))
     assert found.shape == (1, *geometry.shape)
     assert np.isfinite(found).all()
     ones = np.concatenate([np.ones_like(found), np.zeros_like(found)])
