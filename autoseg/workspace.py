@@ -1,12 +1,12 @@
 """The only module that knows file names inside a run folder, and the locks that guard it.
 
-    OUT/  run.json  budget.json  events/<process>.jsonl
-          <stage>.json for each stage
-          dataset/     scans/<case>.json  volumes/<case>_image.npy  volumes/<case>_label.npy
-          preprocess/  <configuration>/<case>_image.npy  <case>_label.npy  <case>.json
-          train/       <configuration>/fold_<k>/{train.json, weights.safetensors, checkpoint/, oof/<case>.npz}
-          select/  predict/  report/index.html
-          model/       model.json  weights/*.safetensors  golden.npz
+OUT/  run.json  budget.json  events/<process>.jsonl
+      <stage>.json for each stage
+      dataset/     scans/<case>.json  volumes/<case>_image.npy  volumes/<case>_label.npy
+      preprocess/  <configuration>/<case>_image.npy  <case>_label.npy  <case>.json
+      train/       <configuration>/fold_<k>/{train.json, weights.safetensors, checkpoint/, oof/<case>.npz}
+      select/  predict/  report/index.html
+      model/       model.json  weights/*.safetensors  golden.npz
 """
 
 import contextlib

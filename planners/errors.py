@@ -1,8 +1,8 @@
 """Errors of planning.
 
-    PlanningError (exit code 4)
-    ├── InfeasibleBudget    no plan fits the memory or the hours
-    └── UnknownPlanner      no planner of that name
+PlanningError (exit code 4)
+├── InfeasibleBudget    no plan fits the memory or the hours
+└── UnknownPlanner      no planner of that name
 """
 
 

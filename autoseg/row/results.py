@@ -10,10 +10,11 @@ import numpy as np
 from autoseg import formats, records
 from autoseg.contracts import CaseScan, Dataset, Prediction, Scores, Selection
 from autoseg.errors import DataError
-from autoseg.outoffold import embed, joint_box, place, read_job
+from autoseg.outoffold import joint_box, place, read_job
 from autoseg.page.overlays import OverlayInput
 from autoseg.postprocessing import class_indices, segment
 from autoseg.scoring import default_tolerance_mm, score_case, summarize
+from autoseg.selection.ensembles import blend
 from autoseg.volumes.geometry import canonicalize
 from autoseg.volumes.labels import Classes
 from autoseg.workspace import DatasetFolder, Workspace
@@ -61,15 +62,12 @@ def out_of_fold(case: str, dataset: Dataset, selection: Selection, workspace: Wo
     """What the selected ensemble says of a development case, by models that never saw it."""
     fold = next(k for k, cases in enumerate(dataset.split.folds) if case in cases)
     scan = _scan(workspace.dataset, case)
-    stored = [
-        read_job(workspace.job(member.configuration, fold), member.configuration, fold, case)
-        for member in selection.members
-    ]
-    box = joint_box([item.box for item in stored])
-    weights = [member.weight for member in selection.members]
-    probabilities = np.stack([embed(item, box, dataset.labels.kind) for item in stored])
-    blend = np.average(probabilities, axis=0, weights=weights)
-    return place(segment(blend, dataset.labels, scan.spacing_mm, selection.postprocessing), box, scan.shape)
+    names = [member.configuration for member in selection.members]
+    stored = {name: read_job(workspace.job(name, fold), name, fold, case) for name in names}
+    box = joint_box([item.box for item in stored.values()])
+    probabilities = blend(stored, selection.members, box, dataset.labels.kind)
+    classes = segment(probabilities, dataset.labels, scan.spacing_mm, selection.postprocessing)
+    return place(classes, box, scan.shape)
 
 
 def overlay(
