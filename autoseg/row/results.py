@@ -62,7 +62,7 @@ def out_of_fold(case: str, dataset: Dataset, selection: Selection, workspace: Wo
     """What the selected ensemble says of a development case, by models that never saw it."""
     fold = next(k for k, cases in enumerate(dataset.split.folds) if case in cases)
     scan = _scan(workspace.dataset, case)
-    names = [member.configuration for member in selection.members]
+    names: list[str] = [member.configuration for member in selection.members]
     stored = {name: read_job(workspace.job(name, fold), name, fold, case) for name in names}
     box = joint_box([item.box for item in stored.values()])
     probabilities = blend(stored, selection.members, box, dataset.labels.kind)
