@@ -110,7 +110,7 @@ def test_changed_content_redoes_its_case_only(world):
     records.write(path, records.read(path, CaseScan).model_copy(update={"content": "other bytes"}))
     run(world)
     assert made_anew(before, stamps(world)) == [
-        "2d/case_01", "2d/case_01_label", "3d_fullres/case_01", "3d_fullres/case_01_label",
+        "2d/case_01_image", "2d/case_01_label", "3d_fullres/case_01_image", "3d_fullres/case_01_label",
     ]  # fmt: skip
 
 
@@ -129,7 +129,8 @@ def test_what_is_lost_or_damaged_is_made_again(world):
     folder.image("2d", "case_00").unlink()
     folder.record("2d", "case_01").write_text("{")
     assert run(world) == first
-    assert made_anew(before, stamps(world)) == ["2d/case_00", "2d/case_00_label", "2d/case_01", "2d/case_01_label"]
+    redone = ["2d/case_00_image", "2d/case_00_label", "2d/case_01_image", "2d/case_01_label"]
+    assert made_anew(before, stamps(world)) == redone
 
 
 def test_an_interrupted_run_goes_on(world):
