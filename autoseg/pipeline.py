@@ -126,6 +126,7 @@ class Row:
             self._allow("dataset", opening.contents(before), opening.contents(found))
             dataset.remember(self.source, self.workspace.dataset)
         records.write(self.workspace.record("dataset"), found)
+        self._tell(found)
         return found
 
     @cached_property
@@ -326,6 +327,14 @@ class Row:
         if self._redo == "nothing":
             raise resume.changed(name, before, now)
         self._journal(Event(stage=name, what="note", detail="redone, because what it was made from changed"))
+
+    def _tell(self, found: Dataset) -> None:
+        """Say aloud what was left out or repaired, and how the cases were split."""
+        for entry in found.audit.entries:
+            if entry.verdict != "ok":
+                detail = f"{entry.verdict}: {entry.case}: {entry.reason}" + (f"; {entry.repair}" if entry.repair else "")
+                self._journal(Event(stage="dataset", what="warning", detail=detail))
+        self._journal(Event(stage="dataset", what="note", detail=found.split.because))
 
     def _look(self) -> Dataset:
         folder = self.workspace.dataset

@@ -21,8 +21,9 @@ def inspect(source: options.Source, as_json: options.Json = False) -> None:
     typer.echo(f"  spacing mm:  {' x '.join(f'{s:.3g}' for s in found.spacing_mm) if found.spacing_mm else 'unknown'}")
     typer.echo(f"  orientation: {', '.join(found.orientation)}")
     for entry in found.audit:
-        if entry.verdict != "ok":
+        if entry.verdict != "ok" or entry.reason:
+            verdict = "note" if entry.verdict == "ok" else entry.verdict
             what = f"; {entry.repair}" if entry.repair else ""
-            typer.echo(f"  {entry.verdict}: {entry.case}: {entry.reason}{what}")
+            typer.echo(f"  {verdict}: {entry.case}: {entry.reason}{what}")
     for path in found.left_over:
         typer.echo(f"  left over: {json.dumps(path)}")
