@@ -332,7 +332,8 @@ class Row:
         """Say aloud what was left out or repaired, and how the cases were split."""
         for entry in found.audit.entries:
             if entry.verdict != "ok":
-                detail = f"{entry.verdict}: {entry.case}: {entry.reason}" + (f"; {entry.repair}" if entry.repair else "")
+                said = "; ".join(filter(None, (entry.reason, entry.repair)))
+                detail = f"{entry.verdict}: {entry.case}: {said}"
                 self._journal(Event(stage="dataset", what="warning", detail=detail))
         self._journal(Event(stage="dataset", what="note", detail=found.split.because))
 
