@@ -185,6 +185,11 @@ def test_mirror_axes_are_axes_of_the_patch():
     assert plan(HIPPOCAMPUS, gpu()).configurations[0].training.augmentation.mirror_axes == (0, 2)
 
 
+def test_a_short_schedule_mirrors_pictures_but_no_patients():
+    assert plan(HIPPOCAMPUS, budget(hours=0.4)).configurations[0].training.augmentation.mirror_axes == ()
+    assert plan(NUCLEI, budget(hours=0.4)).configurations[0].training.augmentation.mirror_axes == (0, 1)
+
+
 def test_rotation_stays_in_plane_for_thick_slices():
     assert plan(CARDIAC, gpu()).configurations[0].training.augmentation.rotation_deg == (30.0, 0.0, 0.0)
     assert plan(HIPPOCAMPUS, gpu()).configurations[0].training.augmentation.rotation_deg == (30.0, 30.0, 30.0)
