@@ -116,7 +116,7 @@ def _mirror_reason(oriented: dict[int, tuple[str, ...]], axes: list[int], too_sh
         saw=saw,
         chose="mirroring along " + (", ".join("zyx"[axis] for axis in axes) or "no axis"),
         because=because,
-        source="labels' names; users' reports of exchanged sides; hippocampus, 210 to 260 s of training per fold",
+        source="labels' names; users' reports of exchanged sides; one hippocampus run, yet to be isolated",
     )
 
 
