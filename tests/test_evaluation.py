@@ -108,7 +108,7 @@ def test_another_grid_is_an_error(folders):
 
 def test_wrong_values_are_errors(folders):
     write(folders[0], "case_1.nii.gz", np.where(mask() > 0, 3, 0).astype(np.uint8))
-    with pytest.raises(LabelError, match=r"case_1\.nii\.gz: label values \[3\] are none of"):
+    with pytest.raises(LabelError, match=r"case_1\.nii\.gz: the label has values that are not declared: 3 "):
         evaluate(*folders)
     write(folders[1], "case_1.nii.gz", np.random.default_rng(0).random((16, 14, 8)).astype(np.float32))
     with pytest.raises(LabelError, match="is it a mask"):
