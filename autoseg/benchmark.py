@@ -1,7 +1,8 @@
 """Every dataset folder of a folder through the row, and one table of what came out.
 
 Each task runs in a process of its own, so that one that dies takes nothing with it and memory is counted per task.
-A finished task is skipped when the benchmark is repeated; an interrupted one goes on where it was.
+A finished task is skipped when the benchmark is repeated; an interrupted one goes on where it was. A task whose process
+outlived a killed benchmark is waited for.
 """
 
 import subprocess
@@ -13,7 +14,7 @@ import pandas
 
 from autoseg import layouts, records
 from autoseg.contracts import Interval, Prediction, Run, Scores, Selection, Settings
-from autoseg.errors import LayoutError, UsageError
+from autoseg.errors import BusyError, LayoutError, UsageError
 from autoseg.events import Event, Notify
 from autoseg.workspace import Workspace
 
@@ -59,21 +60,29 @@ def _run(source: Path, out: Path, settings: Settings, notify: Notify) -> str:
     if Workspace(out).record("report").exists():
         return ""
     asked = settings.model_dump(exclude_none=True, exclude={"deterministic"})
-    options = [text for name, value in asked.items() for text in (f"--{name}", str(value))]
+    options = [text for name, value in asked.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    options += ["--deterministic"] if settings.deterministic else []
     command = [sys.executable, "-m", "autoseg", "run", str(source), str(out), *options]
     out.parent.mkdir(parents=True, exist_ok=True)
     log = out.parent / f"{out.name}.log"
+    while (code := _call(command, log, source.name, notify)) == BusyError.exit_code:
+        time.sleep(POLL_S)
+    return "" if code == 0 else _last_line(log)
+
+
+def _call(command: list[str], log: Path, task: str, notify: Notify) -> int:
+    """Run a command to its end, its output going to ``log``; returns its exit code."""
     with open(log, "ab") as lines:
         child = subprocess.Popen(command, stdout=lines, stderr=lines, stdin=subprocess.DEVNULL)
         try:
             while child.poll() is None:
                 time.sleep(POLL_S)
-                notify(Event(stage=f"benchmark {source.name}", detail=f"log: {log}"))
+                notify(Event(stage=f"benchmark {task}", detail=f"log: {log}"))
         finally:
             if child.poll() is None:
                 child.terminate()  # it saves and stops; the same benchmark goes on from there
                 child.wait()
-    return "" if child.returncode == 0 else _last_line(log)
+    return child.returncode
 
 
 def _rows(task: str, workspace: Workspace, failure: str) -> list[dict[str, object]]:

@@ -36,6 +36,7 @@ class Settings(Record):
     seed: int = 0
     deterministic: bool = False
     planner: str = "auto"
+    device_gb: float | None = None  # memory to plan for; null: what is free, or what an nnU-Net planner assumes
 
 
 class Run(Record):
@@ -216,7 +217,7 @@ class Dataset(StageRecord):
 
 
 class PreparedCase(Record):
-    """Geometry bookkeeping of one preprocessed case; enough to bring a prediction back."""
+    """Geometry of one preprocessed case along its configuration's axes; enough to bring a prediction back."""
 
     case: str
     source_shape: Shape  # canonical grid

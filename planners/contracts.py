@@ -15,6 +15,8 @@ Shape = tuple[int, int, int]
 """Voxels along (z, y, x)."""
 Spacing = tuple[float, float, float]
 """Millimetres along (z, y, x)."""
+Axes = tuple[int, int, int]
+"""Which canonical axis each working axis is: an order of (0, 1, 2)."""
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 """Half-open voxel ranges ((z0, z1), (y0, y1), (x0, x1))."""
 
@@ -162,6 +164,7 @@ class Budget(StageRecord):
     hours: float | None = None  # null: the preset sizes the schedule
     folds: int = 5
     deterministic: bool = False
+    device_gb: float | None = None  # asked for, then also in `memory_bytes`; null: planners that assume one do so
     step_time_correction: float = 1.0  # measured / predicted seconds per step of the plan's first draft
 
 
@@ -196,9 +199,13 @@ class Normalization(Record):
 
 
 class NetworkPlan(Record):
-    """A U-shaped network. Tuples are per resolution stage, full resolution first; the first stride is always 1."""
+    """A U-shaped network. Tuples are per resolution stage, full resolution first; the first stride is always 1.
 
-    family: Literal["plain_unet"]
+    ``plain_unet`` counts convolutions per stage. ``residual_unet`` counts residual blocks of two convolutions in its
+    encoder, which begins with one more convolution, and convolutions in its decoder.
+    """
+
+    family: Literal["plain_unet", "residual_unet"]
     dimension: Literal[2, 3]
     in_channels: int
     heads: int
@@ -266,11 +273,16 @@ class Cost(Record):
 
 
 class Configuration(Record):
-    """One way to solve the task, complete enough to be preprocessed, trained and deployed."""
+    """One way to solve the task, complete enough to be preprocessed, trained and deployed.
+
+    Its own tuples are along its working axes, of which ``axes`` says which canonical axes they are; a two-dimensional
+    configuration slices across the first.
+    """
 
     name: ConfigurationName
     dimension: Literal[2, 3]
-    spacing_mm: tuple[float | None, float, float]  # null along z: slices keep their own spacing
+    axes: Axes = (0, 1, 2)
+    spacing_mm: tuple[float | None, float, float]  # null along the first axis: slices keep their own spacing
     median_shape_vox: Shape  # of the resampled cases
     normalization: tuple[Normalization, ...]
     network: NetworkPlan

@@ -3,7 +3,8 @@
 Memory and cost are both sums over layers, so the walk through the U-shape is written once, here. One stage of the
 encoder is ``convolutions`` units of convolution, instance norm and leaky ReLU, the first of them strided; one level of
 the decoder is a transposed convolution (kernel = stride), a concatenation with the encoder's output, such units again,
-and a 1x1 head. Without deep supervision only the head of the full resolution is counted.
+and a 1x1 head. Without deep supervision only the head of the full resolution is counted. A residual encoder has one
+unit, then blocks of two, with a 1x1 unit as shortcut where the number of features changes.
 """
 
 from collections.abc import Iterator
@@ -69,11 +70,27 @@ def parameters(network: NetworkPlan) -> int:
 
 
 def _encoder(network: NetworkPlan, patch_voxels: int, voxels: tuple[int, ...]) -> Iterator[Layer]:
+    if network.family == "residual_unet":
+        yield from _residual_encoder(network, patch_voxels, voxels)
+        return
     channels, before = network.in_channels, patch_voxels
     for stage, features in enumerate(network.features):
         for _ in range(network.convolutions_encoder[stage]):
             yield _unit(channels, features, network.kernels[stage], before, voxels[stage])
             channels, before = features, voxels[stage]
+
+
+def _residual_encoder(network: NetworkPlan, patch_voxels: int, voxels: tuple[int, ...]) -> Iterator[Layer]:
+    channels, before = network.features[0], patch_voxels
+    yield _unit(network.in_channels, channels, network.kernels[0], patch_voxels, patch_voxels)
+    for stage, features in enumerate(network.features):
+        kernel, after = network.kernels[stage], voxels[stage]
+        for _ in range(network.convolutions_encoder[stage]):
+            yield _unit(channels, features, kernel, before, after)
+            yield _unit(features, features, kernel, after, after)
+            if channels != features:
+                yield _unit(channels, features, (1,) * len(kernel), after, after)
+            channels, before = features, after
 
 
 def _decoder(network: NetworkPlan, voxels: tuple[int, ...]) -> Iterator[Layer]:

@@ -1,15 +1,22 @@
 """The planners by name. To add one, write a module with a ``plan(fingerprint, budget)`` and name it here."""
 
 from collections.abc import Callable
+from functools import partial
 
 from planners import auto
 from planners.contracts import Budget, Fingerprint, Plan
 from planners.errors import UnknownPlanner
+from planners.nnunet import planner as nnunet
+from planners.nnunet.variants import PLAIN, RESIDUAL_L, RESIDUAL_M, RESIDUAL_XL
 
 Planner = Callable[[Fingerprint, Budget], Plan]
 
 PLANNERS: dict[str, Planner] = {
     "auto": auto.plan,
+    "nnunet": partial(nnunet.plan, variant=PLAIN),
+    "nnunet_resenc_m": partial(nnunet.plan, variant=RESIDUAL_M),
+    "nnunet_resenc_l": partial(nnunet.plan, variant=RESIDUAL_L),
+    "nnunet_resenc_xl": partial(nnunet.plan, variant=RESIDUAL_XL),
 }
 
 

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+import time
 
 import pandas
 import pytest
@@ -14,7 +16,7 @@ from autoseg.errors import UsageError
 from autoseg.events import silent
 from autoseg.inspection import inspect
 from autoseg.status import status
-from autoseg.workspace import Workspace
+from autoseg.workspace import Workspace, hold
 from tests import quick
 
 SHAPE = (12, 20, 16)
@@ -71,6 +73,29 @@ def test_repeated_half_way_the_benchmark_gives_the_same_scores(benchmarked, task
     pandas.testing.assert_frame_equal(
         scores, pandas.read_csv(out / "table.csv").drop(columns=["hours", "peak_memory_gb"])
     )
+
+
+def test_a_task_that_another_process_works_on_is_waited_for(benchmarked, tasks):
+    out, _ = benchmarked
+    workspace = Workspace(out / "Pictures")
+    workspace.record("report").unlink()
+    held, working = threading.Event(), threading.Event()
+
+    def other_process():
+        with hold(workspace.lock, "the task"):
+            held.set()
+            time.sleep(4)
+            working.set()
+
+    other = threading.Thread(target=other_process)
+    other.start()
+    held.wait()
+    table = benchmark(tasks, out, ASKED, silent).read_text()
+    assert working.is_set()
+    other.join()
+    assert "Pictures" in table
+    assert "failure" not in table
+    assert "busy" in (out / "Pictures.log").read_text()
 
 
 def test_a_task_that_fails_has_a_row_that_says_why(tmp_path):

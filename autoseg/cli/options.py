@@ -23,6 +23,9 @@ Deterministic = Annotated[
     bool, typer.Option("--deterministic", help="Same plan, seed, machine and versions: same weights and masks.")
 ]
 Planner = Annotated[str, typer.Option(help="Which planner chooses.")]
+DeviceGb = Annotated[
+    float | None, typer.Option(help="Memory to plan for, in GB. Default: what is free, or what the planner assumes.")
+]
 Replan = Annotated[bool, typer.Option("--replan", help="Redo what depends on changed data or settings.")]
 KeepPlan = Annotated[bool, typer.Option("--keep-plan", help="Redo changed cases and training under the present plan.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -37,6 +40,7 @@ def settings(
     seed: int,
     deterministic: bool,
     planner: str,
+    device_gb: float | None,
 ) -> Settings:
     """Check what was typed.
 
@@ -47,6 +51,8 @@ def settings(
         raise UsageError(f"--hours {hours}: expected a number above 0")
     if not 0 <= holdout < 1:
         raise UsageError(f"--holdout {holdout}: expected a share from 0 to below 1, e.g. 0.2")
+    if device_gb is not None and not device_gb > 0:
+        raise UsageError(f"--device-gb {device_gb}: expected a number above 0, e.g. 8")
     if folds < 2:
         raise UsageError(f"--folds {folds}: expected 2 or more")
     return Settings(
@@ -58,4 +64,5 @@ def settings(
         seed=seed,
         deterministic=deterministic,
         planner=planner,
+        device_gb=device_gb,
     )

@@ -24,11 +24,12 @@ def run(
     seed: options.Seed = 0,
     deterministic: options.Deterministic = False,
     planner: options.Planner = "auto",
+    device_gb: options.DeviceGb = None,
     replan: options.Replan = False,
     keep_plan: options.KeepPlan = False,
 ) -> None:
     """Plan, train, cross-validate, select, predict and report; resumes what was interrupted."""
-    asked = options.settings(hours, preset, device, holdout, folds, seed, deterministic, planner)
+    asked = options.settings(hours, preset, device, holdout, folds, seed, deterministic, planner, device_gb)
     redo = _redo(replan, keep_plan)
     from autoseg import pipeline
 
@@ -146,9 +147,12 @@ def benchmark(
     holdout: options.Holdout = 0.2,
     folds: options.Folds = 5,
     seed: options.Seed = 0,
+    deterministic: options.Deterministic = False,
+    planner: options.Planner = "auto",
+    device_gb: options.DeviceGb = None,
 ) -> None:
     """Take every dataset folder under TASKS through the row and leave one table; resumable."""
-    asked = options.settings(hours, preset, device, holdout, folds, seed, False, "auto")
+    asked = options.settings(hours, preset, device, holdout, folds, seed, deterministic, planner, device_gb)
     from autoseg.benchmark import benchmark as run_all
 
     with shown() as notify:

@@ -133,7 +133,9 @@ class SegmentationModel:
         self, configuration: Configuration, image: npt.NDArray[Any], spacing_mm: Spacing, mirror: bool
     ) -> Probabilities:
         """One configuration's probabilities on the image's grid, averaged over its folds."""
-        prepared, geometry = prepare(image, spacing_mm, configuration.spacing_mm, configuration.normalization)
+        prepared, geometry = prepare(
+            image, spacing_mm, configuration.spacing_mm, configuration.normalization, configuration.axes
+        )
         exclusive = self.labels.kind == "exclusive"
         with self._lock:
             probabilities = predict_volume(

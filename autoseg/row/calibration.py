@@ -47,9 +47,14 @@ def calibrate(
             "hours": settings.hours,
             "folds": folds,
             "deterministic": settings.deterministic,
+            "device_gb": settings.device_gb,
         }
     )
+    if settings.device_gb is not None:
+        budget = budget.model_copy(update={"memory_bytes": int(settings.device_gb * 1e9)})
     draft = registry.plan(fingerprint, budget, settings.planner)
+    if not draft.trainable:
+        return budget
     machine.prepare(device, settings.deterministic)
     ratios = []
     for configuration in draft.configurations:

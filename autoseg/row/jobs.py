@@ -16,6 +16,7 @@ from autoseg.events import Event, Notify
 from autoseg.stages.train import clean
 from autoseg.workspace import JobFolder, Workspace, hold
 from planners.contracts import Configuration, Parent, Plan
+from planners.errors import PlanningError
 
 WAIT_S = 2.0
 
@@ -36,8 +37,14 @@ def in_order(plan: Plan, dataset: Dataset) -> tuple[Job, ...]:
     """All jobs of a plan; the folds of a previous stage come before the configuration that builds on it.
 
     Raises:
+        PlanningError: The plan is for comparison only.
         ValueError: The configurations wait for each other, or for one that is not planned.
     """
+    if not plan.trainable:
+        raise PlanningError(
+            f"planner {plan.planner} made a network here that cannot be trained, with a single resolution; this plan "
+            "is good for comparison only: choose another planner, e.g. --planner auto"
+        )
     placed: list[Configuration] = []
     waiting = list(plan.configurations)
     while waiting:

@@ -24,7 +24,7 @@ S = TypeVar("S", bound=StageRecord)
 
 SETTINGS_OF: dict[str, tuple[str, ...]] = {
     "dataset": ("holdout", "folds", "seed"),
-    "budget": ("device", "preset", "hours", "folds", "deterministic"),
+    "budget": ("device", "preset", "hours", "folds", "deterministic", "device_gb"),
     "plan": ("planner",),
     "train": ("seed", "device"),
     "select": ("seed",),

@@ -20,7 +20,7 @@ from autoseg.errors import DataError, ResourceError, UnreadableFile
 from autoseg.events import Event, Notify, silent
 from autoseg.volumes.preparation import prepare, prepare_labels
 from autoseg.workspace import DatasetFolder, PreparedFolder
-from planners.contracts import Configuration, Normalization, Plan, Record
+from planners.contracts import Axes, Configuration, Normalization, Plan, Record
 
 algorithm_version = 1
 
@@ -33,6 +33,7 @@ class Origin(Record):
     labels: LabelSet
     spacing_mm: tuple[float | None, float, float]
     normalization: tuple[Normalization, ...]
+    axes: Axes
 
 
 class PreparedFile(Record):
@@ -108,7 +109,9 @@ def _make(scan: CaseScan, configuration: Configuration, source: DatasetFolder, o
             source.label(scan.case), f"shape {labels.shape}, expected the image's {image.shape[1:]}", _ANEW
         )
     try:
-        values, geometry = prepare(image, scan.spacing_mm, configuration.spacing_mm, configuration.normalization)
+        values, geometry = prepare(
+            image, scan.spacing_mm, configuration.spacing_mm, configuration.normalization, configuration.axes
+        )
     except DataError as error:
         raise DataError(f"case {scan.case}, configuration {configuration.name}: {error}") from error
     _write(out.image(configuration.name, scan.case), values)
@@ -131,6 +134,7 @@ def _origin(scan: CaseScan, configuration: Configuration, labels: LabelSet) -> s
             labels=labels,
             spacing_mm=configuration.spacing_mm,
             normalization=configuration.normalization,
+            axes=configuration.axes,
         )
     )
 

@@ -1,4 +1,4 @@
-"""Image to network input and back: crop to what is not zero, normalize, resample; and the way back for predictions.
+"""Image to network input and back: order axes, crop to what is not zero, normalize, resample; and the way back.
 
 The order matters: cropping first makes all that follows cheaper, and normalizing before resampling keeps zeros exactly
 zero, so that statistics inside the non-zero region mean what they say. ``Geometry`` remembers what was done; with it
@@ -14,12 +14,14 @@ import numpy as np
 from autoseg.errors import DataError
 from autoseg.volumes.normalize import Scheme, normalize
 from autoseg.volumes.resample import box_slices, resample_image, resample_labels, resample_probabilities
-from planners.contracts import Box, Shape, Spacing
+from planners.contracts import Axes, Box, Shape, Spacing
+
+AS_THEY_ARE: Axes = (0, 1, 2)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """How one prepared volume lies in its canonical source.
+    """How one prepared volume lies in its canonical source. Everything is along the working axes.
 
     Attributes:
         source_shape: Of the canonical volume.
@@ -27,6 +29,7 @@ class Geometry:
         crop_box: Box of the canonical volume that was kept.
         shape: Of the prepared volume.
         spacing_mm: Of the prepared volume: the crop's extent divided by ``shape``, so rounding is accounted for.
+        axes: The canonical axis of each working axis.
     """
 
     source_shape: Shape
@@ -34,6 +37,7 @@ class Geometry:
     crop_box: Box
     shape: Shape
     spacing_mm: Spacing
+    axes: Axes = AS_THEY_ARE
 
 
 class ChannelRule(Protocol):
@@ -80,14 +84,15 @@ def nonzero_box(image: np.ndarray) -> Box:
 
 
 def plan_geometry(
-    image: np.ndarray, spacing_mm: Spacing, target_spacing_mm: tuple[float | None, float, float]
+    image: np.ndarray, spacing_mm: Spacing, target_spacing_mm: tuple[float | None, float, float], axes: Axes
 ) -> Geometry:
     """Where the prepared volume will lie: the non-zero box, at the spacing that is wanted.
 
     Args:
-        image: (C, z, y, x) canonical.
-        spacing_mm: Of the image.
-        target_spacing_mm: Wanted; None along z keeps the slices as they are.
+        image: (C, …) along the working axes.
+        spacing_mm: Of the image, along them.
+        target_spacing_mm: Wanted; None along the first keeps the slices as they are.
+        axes: The canonical axis of each working axis.
     """
     box = nonzero_box(image)
     sizes = [stop - start for start, stop in box]
@@ -102,6 +107,7 @@ def plan_geometry(
         crop_box=box,
         shape=(shape[0], shape[1], shape[2]),
         spacing_mm=(new_mm[0], new_mm[1], new_mm[2]),
+        axes=axes,
     )
 
 
@@ -110,17 +116,19 @@ def prepare(
     spacing_mm: Spacing,
     target_spacing_mm: tuple[float | None, float, float],
     rules: Sequence[ChannelRule],
+    axes: Axes = AS_THEY_ARE,
 ) -> tuple[np.ndarray, Geometry]:
     """Make network input of an image.
 
     Args:
         image: (C, z, y, x) canonical, any real dtype; not changed, may be memory-mapped.
         spacing_mm: Of the image.
-        target_spacing_mm: Wanted; None along z keeps the slices as they are.
+        target_spacing_mm: Wanted, along the working axes; None along the first keeps the slices as they are.
         rules: One per channel.
+        axes: The canonical axis of each working axis.
 
     Returns:
-        (C, z, y, x) float32, C-contiguous, and how to come back.
+        (C, …) along the working axes, float32, C-contiguous, and how to come back.
 
     Raises:
         DataError: The number of channels is not the number of rules, or a voxel is NaN or infinite.
@@ -129,7 +137,10 @@ def prepare(
         raise DataError(
             f"the image has {len(image)} channels, expected {len(rules)}; give the same ones as in training"
         )
-    geometry = plan_geometry(image, spacing_mm, target_spacing_mm)
+    image = image.transpose(0, *(axis + 1 for axis in axes))
+    first, second, third = (spacing_mm[axis] for axis in axes)
+    spacing_mm = first, second, third
+    geometry = plan_geometry(image, spacing_mm, target_spacing_mm, axes)
     window = box_slices(geometry.crop_box)
     out = np.empty((len(image), *geometry.shape), np.float32)
     for index, (channel, rule) in enumerate(zip(image, rules, strict=True)):
@@ -163,7 +174,7 @@ def prepare_labels(labels: np.ndarray, geometry: Geometry) -> np.ndarray:
     Returns:
         Of shape ``geometry.shape``, dtype unchanged, C-contiguous.
     """
-    cropped = labels[box_slices(geometry.crop_box)]
+    cropped = labels.transpose(geometry.axes)[box_slices(geometry.crop_box)]
     return np.ascontiguousarray(resample_labels(cropped, geometry.shape, geometry.source_spacing_mm))
 
 
@@ -171,7 +182,7 @@ def restore_probabilities(probabilities: np.ndarray, geometry: Geometry, backgro
     """Bring predictions back to the canonical source grid.
 
     Args:
-        probabilities: (H, z, y, x) on the prepared grid.
+        probabilities: (H, …) on the prepared grid.
         geometry: From ``prepare``.
         background: The head that is certain outside the crop (exclusive labels: 0); None: all are 0 there (regions).
 
@@ -181,9 +192,14 @@ def restore_probabilities(probabilities: np.ndarray, geometry: Geometry, backgro
     cropped = tuple(stop - start for start, stop in geometry.crop_box)
     inner = resample_probabilities(probabilities, (cropped[0], cropped[1], cropped[2]))
     if cropped == geometry.source_shape:
-        return inner
+        return _canonical(inner, geometry.axes)
     out = np.zeros((len(inner), *geometry.source_shape), np.float32)
     if background is not None:
         out[background] = 1.0
     out[(slice(None), *box_slices(geometry.crop_box))] = inner
-    return out
+    return _canonical(out, geometry.axes)
+
+
+def _canonical(volumes: np.ndarray, axes: Axes) -> np.ndarray:
+    """(H, …) along the working axes to (H, z, y, x), C-contiguous."""
+    return np.ascontiguousarray(volumes.transpose(0, *(1 + axes.index(axis) for axis in range(3))))

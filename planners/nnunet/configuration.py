@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from planners.errors import InfeasibleBudget
+from planners.errors import InfeasibleBudget, PlanningError
 from planners.nnunet.element_count import elements
 from planners.nnunet.topology import topology
 from planners.nnunet.variants import REFERENCE_BATCH, Variant
@@ -56,6 +56,7 @@ def fit(
 
     Raises:
         InfeasibleBudget: Even a patch of one step per axis counts too much.
+        PlanningError: Voxels are so much longer than wide that the block has none along an axis.
 
     Source: nnU-Net 2.8.1, by observation.
     """
@@ -67,6 +68,11 @@ def fit(
     wished = np.minimum(_isotropic_block(spacing_mm), median_shape).tolist()
     shape = topology(tuple(wished), spacing_mm)
     patch = _whole(shape, wished)
+    if min(patch) < 1:
+        raise PlanningError(
+            f"nnU-Net's rules give a patch of {' x '.join(map(str, patch))} voxels for voxels of "
+            f"{' x '.join(f'{mm:g}' for mm in spacing_mm)} mm: there is no such plan; choose another planner, e.g. auto"
+        )
     count = elements(patch, shape, label_entries, variant)
     while count > limit:
         patch, shape = _shrunk(patch, shape, spacing_mm, median_shape, gpu_gb)

@@ -41,6 +41,17 @@ def test_anisotropic_strides_and_kernels():
         (network_plan(heads=3, stages=6, features=FEATURES, **FULL), 31_196_399),
         (
             network_plan(
+                family="residual_unet",
+                heads=3,
+                stages=6,
+                features=FEATURES,
+                convolutions_encoder=(1, 3, 4, 6, 6, 6),
+                convolutions_decoder=(1,) * 5,
+            ),
+            102_350_575,
+        ),
+        (
+            network_plan(
                 heads=3, stages=4, features=FEATURES[:4], convolutions_encoder=(2,) * 4, convolutions_decoder=(2,) * 3
             ),
             5_603_177,

@@ -28,6 +28,7 @@ def check_planner(planner: Planner, fingerprint: Fingerprint, budget: Budget) ->
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
     for configuration in plan.configurations:
         _check_consistent(configuration, fingerprint)
+        assert len(configuration.network.features) >= 2 or not plan.trainable
     _check_reasons(plan)
     return plan
 
@@ -59,7 +60,7 @@ def check_no_patch_shrinks(before: Plan, after: Plan) -> None:
 def _check_consistent(configuration: Configuration, fingerprint: Fingerprint) -> None:
     network, training = configuration.network, configuration.training
     stages = len(network.features)
-    assert 2 <= stages == len(network.strides) == len(network.kernels) == len(network.convolutions_encoder)
+    assert 1 <= stages == len(network.strides) == len(network.kernels) == len(network.convolutions_encoder)
     assert len(network.convolutions_decoder) == stages - 1
     assert set(network.strides[0]) == {1}
     assert len(training.patch_vox) == network.dimension == configuration.dimension

@@ -124,3 +124,20 @@ def test_a_ball_survives_the_round_trip():
     made = prepare_labels(ball, geometry)
     back = restore_probabilities(np.stack([made == 0, made == 1]).astype(np.float32), geometry, 0).argmax(0)
     assert 2 * (back & ball).sum() / (back.sum() + ball.sum()) > 0.95
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (1, 0, 2), (2, 0, 1), (1, 2, 0)])
+def test_other_working_axes_are_the_same_volume_turned(axes):
+    image = framed()
+    labels = (image[0] > 50).astype(np.uint8)
+    spacing, target = (3.0, 2.0, 1.0), (1.5, 1.0, 1.25)
+    expected, straight = prepare(image, spacing, target, AS_IS)
+    turned_target = tuple(target[axis] for axis in axes)
+    found, geometry = prepare(image, spacing, turned_target, AS_IS, axes)
+    np.testing.assert_allclose(found[0], expected[0].transpose(axes), atol=1e-4)
+    np.testing.assert_array_equal(prepare_labels(labels, geometry), prepare_labels(labels, straight).transpose(axes))
+    heads = np.stack([found[0], 1 - found[0]])
+    back = restore_probabilities(heads, geometry, 0)
+    assert back.flags.c_contiguous
+    there = restore_probabilities(np.stack([expected[0], 1 - expected[0]]), straight, 0)
+    np.testing.assert_allclose(back, there, atol=1e-3)

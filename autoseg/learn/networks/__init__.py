@@ -9,12 +9,14 @@ from torch import nn
 
 from autoseg.errors import UsageError
 from autoseg.learn.networks.plain_unet import PlainUNet, initialize, scales
+from autoseg.learn.networks.residual_unet import ResidualUNet
 from planners.contracts import NetworkPlan
 
 __all__ = ["FAMILIES", "build", "layout", "place", "scales"]
 
 FAMILIES: dict[str, type[PlainUNet]] = {
     "plain_unet": PlainUNet,
+    "residual_unet": ResidualUNet,
 }
 
 

@@ -52,23 +52,44 @@ class InstanceNorm(nn.Module):
         )
 
 
-class ConvolutionUnit(nn.Module):
-    """Convolution, normalisation, activation. (B, C_in, …) -> (B, C_out, … / stride)."""
+class NormedConvolution(nn.Module):
+    """Convolution and normalisation. (B, C_in, …) -> (B, C_out, … / stride)."""
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: tuple[int, ...], stride: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: tuple[int, ...],
+        stride: tuple[int, ...],
+        *,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         padding = tuple((k - 1) // 2 for k in kernel)
-        self.conv = _CONVOLUTION[len(kernel)](channels_in, channels_out, kernel, stride, padding)  # type: ignore[arg-type]
+        self.conv = _CONVOLUTION[len(kernel)](
+            channels_in,
+            channels_out,
+            kernel,  # type: ignore[arg-type]
+            stride,  # type: ignore[arg-type]
+            padding,  # type: ignore[arg-type]
+            bias=bias,
+        )
         self.norm = InstanceNorm(channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the three in order."""
+        """Apply the two in order."""
         if x.device.type == "cpu" and min(x.shape[2:]) < THIN:
             with torch.autocast("cpu", enabled=False):
-                x = self.conv(x.float())
-        else:
-            x = self.conv(x)
-        return functional.leaky_relu(self.norm(x), SLOPE, inplace=True)
+                return self.norm(self.conv(x.float()))
+        return self.norm(self.conv(x))
+
+
+class ConvolutionUnit(NormedConvolution):
+    """Convolution, normalisation, activation. (B, C_in, …) -> (B, C_out, … / stride)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the three in order."""
+        return functional.leaky_relu(super().forward(x), SLOPE, inplace=True)
 
 
 class DecoderLevel(nn.Module):
@@ -77,7 +98,7 @@ class DecoderLevel(nn.Module):
     def __init__(self, below: int, skip: int, kernel: tuple[int, ...], stride: tuple[int, ...], units: int) -> None:
         super().__init__()
         self.up = _TRANSPOSED[len(kernel)](below, skip, stride, stride)  # type: ignore[arg-type]
-        self.units = _units(2 * skip, skip, kernel, (1,) * len(kernel), units)
+        self.units = units_in_a_row(2 * skip, skip, kernel, (1,) * len(kernel), units)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(B, below, …) and the encoder's (B, skip, … · stride) -> (B, skip, … · stride)."""
@@ -90,11 +111,7 @@ class PlainUNet(nn.Module):
     def __init__(self, plan: NetworkPlan) -> None:
         super().__init__()
         features, stages = plan.features, len(plan.features)
-        inputs = (plan.in_channels, *features[:-1])
-        self.encoder = nn.ModuleList(
-            _units(inputs[s], features[s], plan.kernels[s], plan.strides[s], plan.convolutions_encoder[s])
-            for s in range(stages)
-        )
+        self.encoder = nn.ModuleList(self.encoder_stage(plan, stage) for stage in range(stages))
         climb = range(stages - 2, -1, -1)
         self.decoder = nn.ModuleList(
             DecoderLevel(
@@ -103,6 +120,13 @@ class PlainUNet(nn.Module):
             for s in climb
         )
         self.heads = nn.ModuleList(_CONVOLUTION[plan.dimension](features[s], plan.heads, 1) for s in climb)
+
+    @staticmethod
+    def encoder_stage(plan: NetworkPlan, stage: int) -> nn.Module:
+        """One resolution of the encoder; families that differ from this one differ here."""
+        channels_in = (plan.in_channels, *plan.features)[stage]
+        kernel, stride = plan.kernels[stage], plan.strides[stage]
+        return units_in_a_row(channels_in, plan.features[stage], kernel, stride, plan.convolutions_encoder[stage])
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, heads, …) of (B, C, …)."""
@@ -150,9 +174,10 @@ def scales(plan: NetworkPlan) -> list[tuple[int, ...]]:
     return cumulative[: max(1, levels - 1)]
 
 
-def _units(
+def units_in_a_row(
     channels_in: int, channels_out: int, kernel: tuple[int, ...], stride: tuple[int, ...], count: int
 ) -> nn.Sequential:
+    """``count`` convolution units, the first of them strided."""
     first = ConvolutionUnit(channels_in, channels_out, kernel, stride)
     rest = (ConvolutionUnit(channels_out, channels_out, kernel, (1,) * len(kernel)) for _ in range(count - 1))
     return nn.Sequential(first, *rest)

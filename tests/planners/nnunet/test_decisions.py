@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.planner_parity import as_written, differences
-from planners.errors import InfeasibleBudget
+from planners.errors import InfeasibleBudget, PlanningError
 from planners.nnunet.decisions import Measured, decide
 from planners.nnunet.element_count import elements
 from planners.nnunet.topology import topology
@@ -162,3 +162,23 @@ def test_every_field_of_every_plan_at_hand():
         variant = next(v for v in (PLAIN, RESIDUAL_M, RESIDUAL_L, RESIDUAL_XL) if v.original == entry["planner"])
         made = as_written(decide(known, variant, entry["gpu_gb_effective"]))
         assert list(differences(made, entry["output"])) == [], entry["id"]
+
+
+@pytest.mark.parametrize(
+    ("given", "gpu_gb", "patch", "steps", "low_patch"),
+    [
+        (data((1000, 1, 1), (64, 256, 256)), 8.0, (3, 256, 256), 83, (14, 24, 24)),
+        (data((0.5, 0.5, 0.5), (700, 700, 700)), 1000.0, (256, 256, 256), 19, (256, 256, 256)),
+        (data((1, 1, 1), (256, 256, 1)), 8.0, (256, 256, 1), 0, None),
+        (data((1, 1, 1), (1, 256, 256)), 8.0, None, 0, None),
+    ],
+)
+def test_extremes_are_planned_as_the_real_planner_plans_them(given, gpu_gb, patch, steps, low_patch):
+    made = decide(given, PLAIN, gpu_gb)
+    assert (made.volume and made.volume.patch, made.low.steps) == (patch, steps)
+    assert (made.low.found and made.low.found.patch) == low_patch
+
+
+def test_a_grid_without_voxels_is_an_error():
+    with pytest.raises(PlanningError, match="there is no such plan"):
+        decide(data((1, 327, 1), (1, 125, 1)), PLAIN)

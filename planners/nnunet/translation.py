@@ -1,0 +1,153 @@
+"""The incumbent's terms and ours: what it would have measured of our data, and its decisions as our tasks and sizes."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from planners import cost
+from planners import spacing as spacings
+from planners.contracts import (
+    Axes,
+    Budget,
+    ChannelFingerprint,
+    ConfigurationName,
+    Fingerprint,
+    NetworkPlan,
+    Shape,
+    Skipped,
+)
+from planners.memory import training_bytes
+from planners.nnunet.configuration import Fit
+from planners.nnunet.decisions import SCHEMES, Decisions, Measured
+from planners.nnunet.variants import Variant
+from planners.size import Size, Task
+
+PLANE_APART_MM = 999.0  # the incumbent's distance between the "slices" of single pictures
+
+
+@dataclass(frozen=True)
+class Part:
+    """One configuration: what was decided, what it has to solve, and what it costs here."""
+
+    fit: Fit
+    task: Task
+    size: Size
+
+
+def measured(fingerprint: Fingerprint) -> Measured:
+    """What the incumbent would have measured on the same data."""
+    flat = fingerprint.dimension == 2
+    kept = [prod(case.cropped_shape) / prod(case.shape) for case in fingerprint.cases]
+    return Measured(
+        spacings=np.array(
+            [(PLANE_APART_MM, *case.spacing_mm[1:]) if flat else case.spacing_mm for case in fingerprint.cases]
+        ),
+        shapes=np.array([case.cropped_shape for case in fingerprint.cases]),
+        cases=len(fingerprint.cases),
+        label_entries=len(fingerprint.labels) + 1 + fingerprint.has_ignore,
+        channels=tuple(_channel_name(channel) for channel in fingerprint.channels),
+        relative_crop=float(np.median(kept)),
+    )
+
+
+def _channel_name(channel: ChannelFingerprint) -> str:
+    """The name that decides: the incumbent must be told, by name, that a channel is CT; we see it in the values."""
+    if channel.name.casefold() in SCHEMES:
+        return channel.name
+    return "CT" if channel.modality == "ct" else channel.name
+
+
+def parts(made: Decisions, along: Fingerprint, budget: Budget) -> tuple[Part, ...]:
+    """The configurations, main one first; ``along`` is the fingerprint along the working axes."""
+    return tuple(_part(name, fit, made, along, budget) for name, fit in _fits(made))
+
+
+def reordered(fingerprint: Fingerprint, axes: Axes) -> Fingerprint:
+    """The fingerprint with the cases' axes in another order."""
+
+    def ordered(shape: Shape) -> Shape:
+        return shape[axes[0]], shape[axes[1]], shape[axes[2]]
+
+    cases = tuple(
+        case.model_copy(
+            update={
+                "shape": ordered(case.shape),
+                "cropped_shape": ordered(case.cropped_shape),
+                "spacing_mm": tuple(case.spacing_mm[axis] for axis in axes),
+            }
+        )
+        for case in fingerprint.cases
+    )
+    return fingerprint.model_copy(update={"cases": cases})
+
+
+def skipped(made: Decisions) -> tuple[Skipped, ...]:
+    """What was left out, and why."""
+    if made.volume is None:
+        because = "the images are single slices: there is no depth to see"
+        return tuple(
+            Skipped(configuration=name, because=because) for name in ("3d_fullres", "3d_lowres", "3d_cascade_fullres")
+        )
+    if made.low.kept:
+        because = "the second stage of a cascade cannot be trained yet; 3d_lowres and 3d_fullres are, each by itself"
+        return (Skipped(configuration="3d_cascade_fullres", because=because),)
+    because = (
+        "a patch of 3d_fullres covers a quarter of the typical image or more"
+        if made.low.found is None
+        else "a grid coarse enough would have more than half of the voxels of the fine one"
+    )
+    return tuple(Skipped(configuration=name, because=because) for name in ("3d_lowres", "3d_cascade_fullres"))
+
+
+def _fits(made: Decisions) -> list[tuple[ConfigurationName, Fit]]:
+    """Main configuration first."""
+    fits: list[tuple[ConfigurationName, Fit]] = [("2d", made.flat)]
+    if made.low.kept and made.low.found:
+        fits.insert(0, ("3d_lowres", made.low.found))
+    if made.volume:
+        fits.insert(0, ("3d_fullres", made.volume))
+    return fits
+
+
+def _part(name: ConfigurationName, fit: Fit, made: Decisions, along: Fingerprint, budget: Budget) -> Part:
+    planar = name == "2d"
+    y_mm, x_mm = fit.spacing_mm[-2:]
+    target = (None if planar else fit.spacing_mm[0], y_mm, x_mm)
+    shapes = spacings.resampled_shapes(along, target)
+    task = Task(
+        name=name,
+        dimension=2 if planar else 3,
+        spacing_mm=target,
+        shapes=shapes,
+        median_shape=spacings.median_shape(shapes),
+        channels=len(along.channels),
+        heads=along.heads,
+        labels=len(along.labels),
+    )
+    network = _network(fit, task, made.variant)
+    size = Size(
+        patch=fit.patch,
+        network=network,
+        batch=fit.batch,
+        memory_bytes=training_bytes(network, fit.patch, fit.batch, budget.precision),
+        step_s=cost.step_s(network, fit.patch, fit.batch, budget),
+        case_inference_s=cost.case_inference_s(network, fit.patch, shapes, budget),
+    )
+    return Part(fit, task, size)
+
+
+def _network(fit: Fit, task: Task, variant: Variant) -> NetworkPlan:
+    stages = len(fit.shape.strides)
+    return NetworkPlan(
+        family="plain_unet" if variant.encoder == "plain" else "residual_unet",
+        dimension=task.dimension,
+        in_channels=task.channels,
+        heads=task.heads,
+        features=variant.features(stages, task.dimension),
+        strides=fit.shape.strides,
+        kernels=fit.shape.kernels,
+        convolutions_encoder=variant.encoder_units(stages),
+        convolutions_decoder=(variant.decoder_convolutions,) * (stages - 1),
+        deep_supervision=stages >= 3,  # with two, the incumbent divides by zero here
+    )
