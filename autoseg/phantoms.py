@@ -51,10 +51,19 @@ def phantom(
 
 
 def write_msd(
-    folder: Path, cases: int = 8, shape: Shape = (20, 28, 24), *, channels: int = 1, seed: int = 0
+    folder: Path,
+    cases: int = 8,
+    shape: Shape = (20, 28, 24),
+    *,
+    channels: int = 1,
+    spacing_mm: Spacing = (1.0, 1.0, 1.0),
+    seed: int = 0,
 ) -> dict[str, Phantom]:
     """Write a Medical Segmentation Decathlon folder with exclusive labels; several channels make 4D images."""
-    made = {f"phantom_{i:03d}": phantom(1000 * seed + i, shape, channels=channels) for i in range(cases)}
+    made = {
+        f"phantom_{i:03d}": phantom(1000 * seed + i, shape, channels=channels, spacing_mm=spacing_mm)
+        for i in range(cases)
+    }
     for name, case in made.items():
         image = case.image[0] if channels == 1 else case.image
         _write_nifti(folder / "imagesTr" / f"{name}.nii.gz", image.T, case.spacing_mm)

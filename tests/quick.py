@@ -32,6 +32,7 @@ def prepare(out: Path, settings: Settings = SETTINGS, flops_per_s: float = 1.5e9
         hours=settings.hours,
         folds=settings.folds,
         deterministic=settings.deterministic,
+        device_gb=settings.device_gb,
     )
     records.write(Workspace(out).budget, budget)
     return out

@@ -14,7 +14,7 @@ import pytest
 
 import autoseg
 from autoseg import phantoms, pipeline, records
-from autoseg.contracts import Prediction, Selection
+from autoseg.contracts import Prediction, Selection, Validation
 from autoseg.errors import ChangedInputs, Interrupted
 from autoseg.workspace import STAGES, Workspace, hold
 from planners.contracts import Fingerprint, Plan
@@ -214,6 +214,18 @@ def test_flat_pictures_without_json_through_the_whole_row(tmp_path):
         with Image.open(mask) as picture:
             assert picture.size == (40, 32)
             assert set(np.unique(np.asarray(picture))) <= {0, 255}
+
+
+def test_slices_across_another_axis_and_a_low_resolution_through_the_whole_row(tmp_path):
+    phantoms.write_msd(tmp_path / "source", cases=6, shape=(32, 32, 12), spacing_mm=(1.0, 1.0, 2.5))
+    settings = quick.SETTINGS.model_copy(update={"planner": "nnunet", "device_gb": 0.004, "hours": 0.02})
+    out = quick.prepare(tmp_path / "out", settings, flops_per_s=1e11)
+    report = pipeline.run(tmp_path / "source", out, settings)
+    plan = records.read(Workspace(out).record("plan"), Plan)
+    assert {c.name: c.axes for c in plan.configurations} == dict.fromkeys(("3d_fullres", "3d_lowres", "2d"), (2, 0, 1))
+    validation = records.read(Workspace(out).record("crossvalidate"), Validation)
+    assert all(c.oof.mean_dice.value > BETTER_THAN_CHANCE for c in validation.configurations)
+    assert report.honest_mean_dice.value > BETTER_THAN_CHANCE
 
 
 def autoseg_run(source, out):
