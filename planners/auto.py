@@ -27,12 +27,14 @@ from planners.contracts import (
 )
 from planners.errors import InfeasibleBudget, PlanningError
 from planners.size import Size, Task
+from planners.spacing import TargetSpacing
 
 Sized = tuple[Task, Size]
+NARROW = 0.25  # of the typical image: a patch that covers less sees too little of what lies around it
 
 
 def plan(fingerprint: Fingerprint, budget: Budget) -> Plan:
-    """Plan ``3d_fullres`` and ``2d`` as far as data, preset and budget call for them.
+    """Plan ``3d_fullres``, ``3d_lowres`` and ``2d`` as far as data, preset and budget call for them.
 
     Raises:
         InfeasibleBudget: Memory or hours do not allow even the smallest network.
@@ -69,6 +71,18 @@ def _configurations(fingerprint: Fingerprint, budget: Budget) -> tuple[list[Size
         return [(flat, sizing.choose(flat, budget))], (left_out,)
     volume = _task("3d_fullres", fingerprint)
     main = (volume, sizing.choose(volume, budget))
+    low = _whole_view(main, fingerprint, budget)
+    if low is not None:
+        size = main[1]
+        narrow = (
+            f"in the time given a patch would be {sizing.times(size.patch)} voxels, {_coverage(main):.0%} of a typical "
+            f"image; at low resolution it is {_coverage(low):.0%}, and what a network cannot see it cannot tell apart"
+        )
+        dear = "time is too short for the full resolution, and for a second view all the more"
+        return [low], (
+            Skipped(configuration="3d_fullres", because=narrow),
+            Skipped(configuration="2d", because=dear),
+        )
     because = _not_called_for(fingerprint, budget)
     if because is None:
         flat = _task("2d", fingerprint)
@@ -77,6 +91,21 @@ def _configurations(fingerprint: Fingerprint, budget: Budget) -> tuple[list[Size
         if because is None:
             return [main, second], ()
     return [main], (Skipped(configuration="2d", because=because),)
+
+
+def _whole_view(main: Sized, fingerprint: Fingerprint, budget: Budget) -> Sized | None:
+    """The low resolution, where time leaves the full one a patch that sees too little; None where it does not."""
+    if main[1].limit != "time" or _coverage(main) >= NARROW or spacings.target_low(fingerprint) is None:
+        return None
+    task = _task("3d_lowres", fingerprint)
+    low = task, sizing.choose(task, budget)
+    return low if _coverage(low) > _coverage(main) else None
+
+
+def _coverage(sized: Sized) -> float:
+    """Share of the typical image that a patch holds."""
+    task, size = sized
+    return min(1.0, prod(size.patch) / prod(task.patch_shape))
 
 
 def _not_called_for(fingerprint: Fingerprint, budget: Budget) -> str | None:
@@ -109,8 +138,15 @@ def _not_affordable(main: Sized, second: Sized, budget: Budget) -> str | None:
     return None
 
 
+def _target(name: ConfigurationName, fingerprint: Fingerprint) -> tuple[TargetSpacing, Reason]:
+    if name == "2d":
+        return spacings.target_2d(fingerprint)
+    low = spacings.target_low(fingerprint) if name == "3d_lowres" else None
+    return low or spacings.target_3d(fingerprint)
+
+
 def _task(name: ConfigurationName, fingerprint: Fingerprint) -> Task:
-    target = spacings.target_2d(fingerprint)[0] if name == "2d" else spacings.target_3d(fingerprint)[0]
+    target = _target(name, fingerprint)[0]
     shapes = spacings.resampled_shapes(fingerprint, target)
     return Task(
         name=name,
@@ -151,9 +187,8 @@ def _configuration(
             case_inference_s=size.case_inference_s,
         ),
     )
-    target = spacings.target_2d if task.name == "2d" else spacings.target_3d
     shape = topology.reason(size.network, size.patch, task.patch_spacing_mm)
-    all_reasons = (target(fingerprint)[1], *sizing.reasons(task, size, budget), shape, *reasons)
+    all_reasons = (_target(task.name, fingerprint)[1], *sizing.reasons(task, size, budget), shape, *reasons)
     return configuration, tuple(_about(task.name, all_reasons))
 
 
@@ -172,8 +207,7 @@ def _training(
         augmentation=augmented,
         precision=budget.precision,
     )
-    coverage = min(1.0, prod(size.patch) / prod(task.patch_shape))
-    training, why_descent = schedule.descent(base, fingerprint, coverage)
+    training, why_descent = schedule.descent(base, fingerprint, _coverage((task, size)))
     reasons = (_time_reason(size, training, seconds, budget), *why_descent, *why_augmented)
     if training.seconds is not None:  # the clock ends the job; a machine faster than predicted is not sent home early
         training = training.model_copy(update={"steps": math.ceil(schedule.CLOCK_HEADROOM * steps)})

@@ -3,14 +3,22 @@
 The per-axis median disturbs the fewest cases. Where slices are thick, the median would throw away the detail of the
 thinner-sliced cases, so the percentile used along the thick axis slides from the 50th towards the 10th the thicker and
 the fewer the slices are. It slides: similar data sets get similar spacings, on either side of any ratio.
+
+The low resolution coarsens the finest axes first, to cubes where it can, until a small network sees the typical image
+whole; but never so far that a label would be lost.
 """
+
+from math import pi, prod
 
 import numpy as np
 
-from planners.contracts import Fingerprint, Reason, Shape, Spacing
+from planners.contracts import Fingerprint, LabelFingerprint, Reason, Shape, Spacing
 
 RAMP = (2.0, 4.0)  # anisotropy at which the percentile starts to slide, and at which it arrives
 THIN_PERCENTILE = 10.0
+LOW_VOXELS = 48**3  # of the typical image at low resolution: minutes on a CPU train a network that sees as many
+LABEL_SHARE = 0.5  # of the thinnest label's thickness, that a voxel of the low resolution may measure
+LEAST_REDUCTION = 2.0  # of voxels, for a low resolution to be another view at all
 TargetSpacing = tuple[float | None, float, float]
 """Millimetres along (z, y, x); null along z: slices keep their own spacing."""
 
@@ -58,6 +66,56 @@ def target_2d(fingerprint: Fingerprint) -> tuple[TargetSpacing, Reason]:
         because="the median resamples the fewest cases, and a 2D network never looks across slices",
         source="Isensee et al., Nature Methods 18 (2021), target spacing",
     )
+
+
+def target_low(fingerprint: Fingerprint) -> tuple[Spacing, Reason] | None:
+    """Spacing of ``3d_lowres``; None where the data leave no room for one.
+
+    Source: own rule; that a whole view helps large images is from Isensee et al., Nature Methods 18 (2021), cascade.
+    """
+    fine = target_3d(fingerprint)[0]
+    edges = median_shape(resampled_shapes(fingerprint, fine))
+    thickness = [thickness_mm(label) for label in fingerprint.labels if label.cases]
+    if not thickness or None in thickness or not fingerprint.spacing_known:
+        return None
+    thinnest = min(mm for mm in thickness if mm is not None)
+    cube = min(_cube_mm(fine, edges), LABEL_SHARE * thinnest)
+    z, y, x = (_tidy(max(mm, cube)) for mm in fine)
+    if prod((z, y, x)) < LEAST_REDUCTION * prod(fine):
+        return None
+    return (z, y, x), Reason(
+        rule="spacing.target",
+        configuration="3d_lowres",
+        saw=f"a typical image of {' x '.join(map(str, edges))} voxels; the thinnest label is {thinnest:.2g} mm thick",
+        chose=f"{z:g} x {y:g} x {x:g} mm",
+        because=f"finest axes are coarsened first, until {LOW_VOXELS:,} voxels hold the image or a voxel measures "
+        f"{LABEL_SHARE:.0%} of that thickness",
+        source="own rule",
+    )
+
+
+def thickness_mm(label: LabelFingerprint) -> float | None:
+    """How thick a label is, from its volume and its bounding box; None where they are unknown.
+
+    Volume over the surface of a ball of the same extent: a ball gives a sixth of its diameter, a hollow sphere the
+    thickness of its wall.
+    """
+    if label.volume_mm3 is None or label.extent_mm is None:
+        return None
+    a, b, c = label.extent_mm
+    return label.volume_mm3 / (pi * (a * b + b * c + c * a) / 3)
+
+
+def _cube_mm(fine: Spacing, edges: Shape) -> float:
+    """The spacing that, on every axis finer than it, leaves LOW_VOXELS of an image."""
+    axes = sorted(zip(fine, edges, strict=True))
+    cube = axes[0][0]
+    for count in range(1, 4):  # the finest one, two, three axes are coarsened
+        length_mm = prod(mm * edge for mm, edge in axes[:count])
+        cube = (length_mm * prod(edge for _, edge in axes[count:]) / LOW_VOXELS) ** (1 / count)
+        if count == 3 or cube <= axes[count][0]:
+            break
+    return cube
 
 
 def resampled_shapes(fingerprint: Fingerprint, target: TargetSpacing) -> tuple[Shape, ...]:

@@ -1,5 +1,7 @@
 """Hypothesis strategies and builders for planning records: data of any size and machines of any strength."""
 
+import math
+
 from hypothesis import strategies as st
 
 from planners.contracts import (
@@ -40,8 +42,13 @@ def fingerprint(
     spacing_known=True,
     kind="exclusive",
     voxel_fraction=0.02,
+    label_mm=None,
 ) -> Fingerprint:
-    """A fingerprint whose cases have these shapes; spacings and cropped shapes repeat as needed."""
+    """A fingerprint whose cases have these shapes; spacings and cropped shapes repeat as needed.
+
+    Labels are balls of ``label_mm``; None: of unknown size.
+    """
+    ball = {} if label_mm is None else {"volume_mm3": math.pi * label_mm**3 / 6, "extent_mm": (float(label_mm),) * 3}
     cropped = cropped or shapes
     cases = tuple(
         CaseFingerprint(
@@ -69,7 +76,9 @@ def fingerprint(
             )
             for index, modality in enumerate(modalities)
         ),
-        labels=tuple(LabelFingerprint(name=name, cases=len(cases), voxel_fraction=voxel_fraction) for name in names),
+        labels=tuple(
+            LabelFingerprint(name=name, cases=len(cases), voxel_fraction=voxel_fraction, **ball) for name in names
+        ),
         cases=cases,
     )
 
@@ -145,6 +154,7 @@ def fingerprints(draw: st.DrawFn) -> Fingerprint:
         spacing_known=known,
         kind=draw(st.sampled_from(("exclusive", "regions"))),
         voxel_fraction=draw(st.floats(0.0, 0.5)),
+        label_mm=draw(st.one_of(st.none(), st.floats(0.01, 1000.0))),
     )
 
 

@@ -1,5 +1,7 @@
 """Whole plans of the planner ``auto``: known tasks, presets, budgets, schedules, augmentation."""
 
+from math import prod
+
 import pytest
 
 from planners import schedule
@@ -106,6 +108,22 @@ def test_configurations_by_preset_anisotropy_and_hours(data, machine, expected):
     made = plan(data, machine)
     assert names(made) == expected
     assert {s.configuration for s in made.skipped} == {"2d", "3d_fullres"} - set(expected)
+
+
+def test_a_large_image_in_little_time_is_seen_whole_at_low_resolution():
+    tumors = fingerprint(((55, 163, 163),) * 17, ((3.27, 0.977, 0.977),), modalities=("ct",), label_mm=80.0)
+    made = plan(tumors, budget(hours=0.4))
+    assert names(made) == ["3d_lowres"]
+    assert {skipped.configuration for skipped in made.skipped} == {"2d", "3d_fullres"}
+    (low,) = made.configurations
+    assert prod(low.training.patch_vox) > 0.7 * prod(low.median_shape_vox)
+    assert names(plan(tumors, budget(hours=6.0))) == ["3d_fullres"]
+    assert names(plan(tumors, gpu(preset="fast"))) == ["3d_fullres"]
+
+
+def test_thin_labels_keep_the_full_resolution():
+    vessels = fingerprint(((55, 163, 163),) * 17, ((3.27, 0.977, 0.977),), modalities=("ct",), label_mm=8.0)
+    assert names(plan(vessels, budget(hours=0.4))) == ["3d_fullres"]
 
 
 def test_a_second_configuration_takes_no_patch_from_the_first():

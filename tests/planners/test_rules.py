@@ -1,5 +1,7 @@
 """Spacing, intensity, topology and patch ladders, one rule at a time."""
 
+from math import prod
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,6 +38,43 @@ def test_target_has_no_jump_at_any_anisotropy():
     scales = [1.0 + 0.01 * step for step in range(500)]
     jumps = [abs(along_z(b) - along_z(a)) for a, b in zip(scales, scales[1:], strict=False)]
     assert max(jumps) < 0.06
+
+
+LARGE = ((55, 163, 163),) * 3, ((3.27, 0.977, 0.977),)
+
+
+def test_the_low_resolution_has_cubes_and_few_voxels():
+    data = fingerprint(*LARGE, label_mm=80.0)
+    (z, y, x), reason = spacing.target_low(data)
+    assert z == y == x > 3.27
+    voxels = prod(spacing.median_shape(spacing.resampled_shapes(data, (z, y, x))))
+    assert voxels == pytest.approx(spacing.LOW_VOXELS, rel=0.05)
+    assert reason.configuration == "3d_lowres"
+
+
+def test_the_finest_axes_are_coarsened_first():
+    data = fingerprint(((12, 200, 200),), ((10.0, 1.0, 1.0),), label_mm=500.0)
+    z, y, x = spacing.target_low(data)[0]
+    assert z == 10.0 > y == x > 1.0
+
+
+@pytest.mark.parametrize("label_mm", [24.0, 36.0])
+def test_a_voxel_of_the_low_resolution_is_thinner_than_the_thinnest_label(label_mm):
+    data = fingerprint(*LARGE, label_mm=label_mm)
+    assert spacing.thickness_mm(data.labels[0]) == pytest.approx(label_mm / 6)
+    assert max(spacing.target_low(data)[0][1:]) == pytest.approx(label_mm / 12)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        fingerprint(*LARGE),  # of unknown size
+        fingerprint(*LARGE, label_mm=6.0),  # a ball of two voxels is lost
+        fingerprint(((36, 50, 35),), label_mm=20.0),  # small already
+    ],
+)
+def test_no_low_resolution_where_it_would_lose_or_save_nothing(data):
+    assert spacing.target_low(data) is None
 
 
 def test_unknown_spacing_keeps_the_pixel_grid():
