@@ -168,6 +168,8 @@ class Row:
             fingerprint=self.fingerprint,
             budget=self.budget,
         )
+        for edit in plan.edits(made, self.fingerprint, self.budget, self.settings.planner):
+            self._journal(Event(stage="plan", what="warning", detail=f"not as planner chose: {edit}"))
         names = ", ".join(configuration.name for configuration in made.configurations)
         detail = f"{names}; the whole run is predicted to take {made.predicted_hours:.2f} h"
         self._journal(Event(stage="plan", what="note", detail=detail))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,6 +46,29 @@ def read(path: Path, kind: type[R]) -> R:
         raise DataError(
             f"{path}: not a valid {kind.__name__}: at {where}: {first['msg']}; delete the file to have it made anew"
         ) from error
+
+
+def changes(before: Record, now: Record) -> tuple[str, ...]:
+    """The fields that differ, one line each: JSON path, before, now. Parents and provenance have no part in it.
+
+    >>> from planners.contracts import Parent
+    >>> changes(Parent(name="a", digest="b"), Parent(name="a", digest="c"))
+    ('$.digest: "b" -> "c"',)
+    """
+    left_out = {"parents", "provenance"}
+    old, new = (record.model_dump(mode="json", exclude=left_out) for record in (before, now))
+    return tuple(_differences(old, new, "$"))
+
+
+def _differences(before: object, now: object, where: str) -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in {**before, **now}:
+            yield from _differences(before.get(key), now.get(key), f"{where}.{key}")
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for index, (old, new) in enumerate(zip(before, now, strict=True)):
+            yield from _differences(old, new, f"{where}[{index}]")
+    elif before != now:
+        yield f"{where}: {json.dumps(before)} -> {json.dumps(now)}"
 
 
 def write_bytes(path: Path, content: bytes) -> None:

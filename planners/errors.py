@@ -2,6 +2,7 @@
 
 PlanningError (exit code 4)
 ├── InfeasibleBudget    no plan fits the memory or the hours
+├── InvalidPlan         an edited plan cannot be carried out
 └── UnknownPlanner      no planner of that name
 """
 
@@ -18,6 +19,12 @@ class InfeasibleBudget(PlanningError):
     def __init__(self, message: str, *, smallest_hours: float | None = None) -> None:
         super().__init__(message)
         self.smallest_hours = smallest_hours
+
+
+class InvalidPlan(PlanningError):
+    """A plan cannot be carried out; the message names each field, what is legal and the nearest legal value."""
+
+    exit_code = 2
 
 
 class UnknownPlanner(PlanningError):

@@ -18,6 +18,7 @@ from autoseg.contracts import Prediction, Selection, Validation
 from autoseg.errors import ChangedInputs, Interrupted
 from autoseg.workspace import STAGES, Workspace, hold
 from planners.contracts import Fingerprint, Plan
+from planners.errors import InvalidPlan
 from tests import quick
 
 SHAPE = (12, 20, 16)
@@ -214,6 +215,23 @@ def test_flat_pictures_without_json_through_the_whole_row(tmp_path):
         with Image.open(mask) as picture:
             assert picture.size == (40, 32)
             assert set(np.unique(np.asarray(picture))) <= {0, 255}
+
+
+def test_an_edited_plan_is_checked_said_aloud_and_kept(source, tmp_path):
+    out = quick.prepare(tmp_path / "out")
+    with pipeline.opened(out, source, quick.SETTINGS) as row:
+        made = row.plan
+    record = Workspace(out).record("plan")
+    patch = f'"batch": {made.configurations[0].training.batch}'
+    record.write_text(record.read_text().replace(patch, '"batch": 1'))
+    said = []
+    with pipeline.opened(out, notify=lambda event: said.append(event.detail)) as row:
+        assert row.plan.configurations[0].training.batch == 1
+        assert records.digest(row.plan) != records.digest(made)
+    assert any("training.batch: 2 -> 1" in detail for detail in said)
+    record.write_text(record.read_text().replace('"batch": 1', '"batch": 0'))
+    with pytest.raises(InvalidPlan, match="expected 1 or more"), pipeline.opened(out) as row:
+        _ = row.plan
 
 
 def test_slices_across_another_axis_and_a_low_resolution_through_the_whole_row(tmp_path):

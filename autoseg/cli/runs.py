@@ -57,18 +57,14 @@ def fingerprint(out: options.Out, replan: options.Replan = False) -> None:
 def plan(out: options.Out, replan: options.Replan = False, as_json: options.Json = False) -> None:
     """Choose spacing, patch, network and schedule, and say why."""
     from autoseg import pipeline
+    from autoseg.cli.tables import show_plan
 
     with shown() as notify, pipeline.opened(out, redo=_redo(replan, False), notify=notify) as row:
         made = row.plan
     if as_json:
         typer.echo(made.model_dump_json(indent=1))
         return
-    for reason in made.reasons:
-        where = f" [{reason.configuration}]" if reason.configuration else ""
-        typer.echo(f"{reason.rule}{where}: {reason.chose}\n    saw {reason.saw}; because {reason.because}")
-    for skipped in made.skipped:
-        typer.echo(f"{skipped.configuration}: skipped, {skipped.because}")
-    typer.echo(f"predicted time: {made.predicted_hours:.2f} h")
+    show_plan(made)
 
 
 def preprocess(out: options.Out, replan: options.Replan = False) -> None:

@@ -1,0 +1,134 @@
+"""Is a plan legal? For plans that people have edited; those that planners make are.
+
+Every complaint names the field, what was found, what is legal, and the nearest legal value.
+"""
+
+from collections.abc import Iterator
+from math import prod
+
+from planners.contracts import Budget, Configuration, Fingerprint, Plan
+from planners.errors import InvalidPlan
+from planners.memory import training_bytes, usable_bytes
+
+
+def check(plan: Plan, fingerprint: Fingerprint, budget: Budget) -> None:
+    """Refuse a plan that cannot be carried out.
+
+    Args:
+        plan: Of any origin.
+        fingerprint: The data it is for.
+        budget: The machine it is for.
+
+    Raises:
+        InvalidPlan: All that is wrong, one line each.
+    """
+    found = [*_names(plan)]
+    for index, configuration in enumerate(plan.configurations):
+        where = f"configurations[{index}] ({configuration.name})"
+        shape = [*_shape(configuration)]
+        rest = [] if shape else [*_numbers(configuration), *_data(configuration, fingerprint), *_patch(configuration)]
+        memory = [] if shape or rest else [*_memory(configuration, budget)]
+        found += [f"{where}.{line}" for line in (*shape, *rest, *memory)]
+    if found:
+        raise InvalidPlan("the plan cannot be carried out:\n  " + "\n  ".join(found))
+
+
+def _names(plan: Plan) -> Iterator[str]:
+    names = [configuration.name for configuration in plan.configurations]
+    for index, configuration in enumerate(plan.configurations):
+        if configuration.name in names[:index]:
+            yield f"configurations[{index}].name: a second {configuration.name!r}; expected each once: remove one"
+        before = configuration.previous_stage
+        if before is not None and before not in names:
+            yield f"configurations[{index}].previous_stage: {before!r} is not planned; expected null or one of {names}"
+
+
+def _shape(configuration: Configuration) -> Iterator[str]:
+    """Tuples that do not fit each other; nothing else can be said about such a plan."""
+    network, dimension = configuration.network, configuration.dimension
+    stages = len(network.features)
+    if network.dimension != dimension:
+        yield f"network.dimension: {network.dimension}; expected the configuration's {dimension}"
+    if len(configuration.training.patch_vox) != dimension:
+        yield f"training.patch_vox: {list(configuration.training.patch_vox)}; expected {dimension} edges"
+    if sorted(configuration.axes) != [0, 1, 2]:
+        yield f"axes: {list(configuration.axes)}; expected 0, 1 and 2 in some order, e.g. [0, 1, 2]"
+    for name, length in (
+        ("strides", stages),
+        ("kernels", stages),
+        ("convolutions_encoder", stages),
+        ("convolutions_decoder", stages - 1),
+    ):
+        values = getattr(network, name)
+        if len(values) != length:
+            yield f"network.{name}: {len(values)} elements; expected {length} for {stages} stages"
+        if name in ("strides", "kernels") and any(len(value) != dimension for value in values):
+            yield f"network.{name}: elements of other lengths; expected {dimension} numbers each"
+    if stages < 2:
+        yield f"network.features: {stages} stages; expected two or more"
+
+
+def _numbers(configuration: Configuration) -> Iterator[str]:
+    network, training = configuration.network, configuration.training
+    for letter, mm in zip("zyx", configuration.spacing_mm, strict=True):
+        if mm is not None and mm <= 0:
+            yield f"spacing_mm: {mm:g} along {letter}; expected mm above 0, e.g. {abs(mm) or 1:g}"
+    if set(network.strides[0]) != {1}:
+        yield f"network.strides[0]: {list(network.strides[0])}; expected ones: the first stage has full resolution"
+    for name in ("strides", "features", "convolutions_encoder", "convolutions_decoder"):
+        values = getattr(network, name)
+        flat = [number for value in values for number in (value if isinstance(value, tuple) else (value,))]
+        if min(flat) < 1:
+            yield f"network.{name}: {min(flat)}; expected 1 or more"
+    even = [edge for kernel in network.kernels for edge in kernel if edge < 1 or edge % 2 == 0]
+    if even:
+        yield f"network.kernels: {even[0]}; expected odd numbers, e.g. {max(1, even[0] + 1)}"
+    if training.batch < 1:
+        yield f"training.batch: {training.batch}; expected 1 or more"
+    if training.steps < 1:
+        yield f"training.steps: {training.steps}; expected 1 or more"
+    if training.learning_rate <= 0:
+        yield f"training.learning_rate: {training.learning_rate:g}; expected above 0, e.g. 0.002 (adamw), 0.01 (sgd)"
+    if not 0 <= training.foreground_fraction <= 1:
+        nearest = min(1, max(0, training.foreground_fraction))
+        yield f"training.foreground_fraction: {training.foreground_fraction:g}; expected 0 to 1, e.g. {nearest}"
+    for axis in training.augmentation.mirror_axes:
+        if not 0 <= axis < configuration.dimension:
+            yield f"training.augmentation.mirror_axes: {axis}; expected axes 0 to {configuration.dimension - 1}"
+
+
+def _data(configuration: Configuration, fingerprint: Fingerprint) -> Iterator[str]:
+    network, channels = configuration.network, len(fingerprint.channels)
+    if configuration.previous_stage is None and network.in_channels != channels:
+        yield f"network.in_channels: {network.in_channels}; expected {channels}, as the data have"
+    if network.heads != fingerprint.heads:
+        yield f"network.heads: {network.heads}; expected {fingerprint.heads} for the labels of the data"
+    if len(configuration.normalization) != channels:
+        yield f"normalization: {len(configuration.normalization)} channels; expected {channels}, as the data have"
+
+
+def _patch(configuration: Configuration) -> Iterator[str]:
+    for axis, edge in enumerate(configuration.training.patch_vox):
+        divisor = prod(stride[axis] for stride in configuration.network.strides)
+        if divisor > 0 and (edge < 1 or edge % divisor):
+            nearest = max(1, round(edge / divisor)) * divisor
+            yield (
+                f"training.patch_vox[{axis}]: {edge}; expected a multiple of {divisor}, the product of the strides: "
+                f"the nearest is {nearest}"
+            )
+
+
+def _memory(configuration: Configuration, budget: Budget) -> Iterator[str]:
+    network, training = configuration.network, configuration.training
+    usable = usable_bytes(budget)
+    needed = [
+        training_bytes(network, training.patch_vox, batch, training.precision) for batch in range(1, training.batch + 1)
+    ]
+    if needed[-1] <= usable:
+        return
+    fitting = sum(size <= usable for size in needed)
+    way_out = f"a batch of {fitting} fits" if fitting else "not even a batch of 1 fits: make the patch smaller"
+    yield (
+        f"training: {training.batch} patches of {' x '.join(map(str, training.patch_vox))} voxels need "
+        f"{needed[-1] / 1e9:.2f} GB; expected at most {usable / 1e9:.2f} GB on {budget.device}: {way_out}"
+    )
