@@ -258,6 +258,7 @@ class TrainedModel(StageRecord):
 
     configuration: ConfigurationName
     fold: int
+    previous_stage: ConfigurationName | None = None  # its masks were input; their networks saw this fold's cases
     weights: str  # SHA-256 of the weights file
     steps: int
     planned_steps: int

@@ -8,7 +8,7 @@ holds it already; looking at the report therefore does everything.
 
 import contextlib
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -302,9 +302,11 @@ class Row:
             self.settings.seed,
             deadline.seconds_for(job, open_jobs, self.plan, self.dataset, self.settings, worked_s),
         )
-        folder = self.workspace.job(job.configuration, job.fold)
+        folder, before = self.workspace.job(job.configuration, job.fold), job.previous_stage
+        first_stage = None if before is None else partial(self.workspace.job, before)
         return resume.stamp(
-            lambda: train.train(task, self.workspace.prepared, folder, notify=self._journal), self._training_parents
+            lambda: train.train(task, self.workspace.prepared, folder, first_stage=first_stage, notify=self._journal),
+            jobs.lineage(job, self.workspace, self._training_parents),
         )
 
     def _stage(self, name: str, kind: type[S], compute: Callable[[], S], **made_from: StageRecord) -> S:

@@ -7,6 +7,7 @@ a two-dimensional configuration has two-element patches, strides and kernels ``(
 Every record is frozen and strict: another choice is another record. ``null`` always has a meaning, written beside it.
 """
 
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -238,6 +239,9 @@ class Augmentation(Record):
     gamma_probability: float = 0.3
     gamma: tuple[float, float] = (0.7, 1.5)
     gamma_invert_probability: float = 0.1
+    masks: int = 0  # last channels that are masks of a previous stage: not intensities, and disturbed instead
+    mask_border_probability: float = 0.4
+    mask_loss_probability: float = 0.2
 
 
 class TrainingPlan(Record):
@@ -288,7 +292,26 @@ class Configuration(Record):
     network: NetworkPlan
     training: TrainingPlan
     cost: Cost
-    previous_stage: ConfigurationName | None = None  # its out-of-fold predictions are extra input channels
+    previous_stage: ConfigurationName | None = None  # its masks, one per target, are extra input channels
+
+
+def with_previous_stages(names: Collection[str], configurations: Sequence[Configuration]) -> tuple[Configuration, ...]:
+    """The configurations called ``names`` and all that they build on, each after what it builds on.
+
+    Raises:
+        ValueError: One builds on itself, or on one that is not there.
+    """
+    by_name = {configuration.name: configuration for configuration in configurations}
+    kept: list[Configuration] = []
+    for configuration in configurations:
+        chain = [configuration] if configuration.name in names else []
+        while chain and chain[0].previous_stage is not None:
+            before = by_name.get(chain[0].previous_stage)
+            if before is None or before in chain:
+                raise ValueError(f"{chain[0].name} builds on {chain[0].previous_stage}, which cannot come before it")
+            chain.insert(0, before)
+        kept += (link for link in chain if link not in kept)
+    return tuple(kept)
 
 
 class Skipped(Record):

@@ -99,8 +99,12 @@ def _numbers(configuration: Configuration) -> Iterator[str]:
 
 def _data(configuration: Configuration, fingerprint: Fingerprint) -> Iterator[str]:
     network, channels = configuration.network, len(fingerprint.channels)
-    if configuration.previous_stage is None and network.in_channels != channels:
-        yield f"network.in_channels: {network.in_channels}; expected {channels}, as the data have"
+    masks = 0 if configuration.previous_stage is None else len(fingerprint.labels)
+    if network.in_channels != channels + masks:
+        also = f" and a mask for each of {masks} labels" if masks else ""
+        yield f"network.in_channels: {network.in_channels}; expected {channels + masks}, as the data have{also}"
+    if configuration.training.augmentation.masks != masks:
+        yield f"training.augmentation.masks: {configuration.training.augmentation.masks}; expected {masks}"
     if network.heads != fingerprint.heads:
         yield f"network.heads: {network.heads}; expected {fingerprint.heads} for the labels of the data"
     if len(configuration.normalization) != channels:

@@ -234,13 +234,14 @@ def test_an_edited_plan_is_checked_said_aloud_and_kept(source, tmp_path):
         _ = row.plan
 
 
-def test_slices_across_another_axis_and_a_low_resolution_through_the_whole_row(tmp_path):
+def test_a_cascade_across_another_axis_through_the_whole_row(tmp_path):
     phantoms.write_msd(tmp_path / "source", cases=6, shape=(32, 32, 12), spacing_mm=(1.0, 1.0, 2.5))
     settings = quick.SETTINGS.model_copy(update={"planner": "nnunet", "device_gb": 0.004, "hours": 0.02})
     out = quick.prepare(tmp_path / "out", settings, flops_per_s=1e11)
     report = pipeline.run(tmp_path / "source", out, settings)
     plan = records.read(Workspace(out).record("plan"), Plan)
-    assert {c.name: c.axes for c in plan.configurations} == dict.fromkeys(("3d_fullres", "3d_lowres", "2d"), (2, 0, 1))
+    names = ("3d_fullres", "3d_lowres", "2d", "3d_cascade_fullres")
+    assert {c.name: c.axes for c in plan.configurations} == dict.fromkeys(names, (2, 0, 1))
     validation = records.read(Workspace(out).record("crossvalidate"), Validation)
     assert all(c.oof.mean_dice.value > BETTER_THAN_CHANCE for c in validation.configurations)
     assert report.honest_mean_dice.value > BETTER_THAN_CHANCE

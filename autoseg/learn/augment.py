@@ -100,8 +100,11 @@ def augment(images: Tensor, labels: Tensor, plan: Augmentation, seed: int) -> tu
     """
     generator = torch.Generator().manual_seed(seed)
     images, labels = _mirror(images, labels, plan.mirror_axes, generator)
-    channels = images.view(-1, *images.shape[2:])  # each channel of each sample by itself
+    measured = images[:, : images.shape[1] - plan.masks].contiguous()
+    channels = measured.view(-1, *images.shape[2:])  # each channel of each sample by itself
     _Intensities(channels, plan, generator).apply()
+    if plan.masks:
+        images[:, : -plan.masks] = measured
     return images, labels
 
 

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from autoseg.learn.augment import Affine, augment, draw_affine, warp
 from autoseg.learn.losses import IGNORED
+from autoseg.volumes.disturb import disturb
+from autoseg.volumes.labels import one_hot
 from autoseg.volumes.patches import corner_around, foreground_locations, gather, random_corner
 from planners.contracts import TrainingPlan
 
@@ -44,7 +46,10 @@ class PatchSource(Protocol):
         ...
 
     def read(self, case: str, corner: Sequence[int], size: Sequence[int]) -> tuple[NDArray, NDArray]:
-        """Image (C, *size) float32, padded with 0, and classes (*size) int16, ``IGNORED`` outside and unannotated."""
+        """Image (C, *size) float32, padded with 0, and classes (*size) int16, ``IGNORED`` outside and unannotated.
+
+        Masks of a previous stage, where there is one, are the last channels of the image.
+        """
         ...
 
     def locations(self, case: str) -> tuple[NDArray[np.int32], ...]:
@@ -60,6 +65,7 @@ class CaseSource:
         load: Opens a case: image (C, z, y, x) float32 and class indices (z, y, x), best memory-mapped.
         members: Class indices of each target.
         ignore_index: Class index of unannotated voxels; None if all are annotated.
+        previous: Gives class indices (z, y, x) that a previous stage predicts of a case; None: there is no such stage.
         cache_bytes: Most memory to keep cases in; a case that does not fit stays memory-mapped.
     """
 
@@ -69,11 +75,14 @@ class CaseSource:
         load: Callable[[str], tuple[NDArray, NDArray]],
         members: Sequence[Sequence[int]],
         ignore_index: int | None = None,
+        previous: Callable[[str], NDArray] | None = None,
         cache_bytes: int = 1 << 30,
     ) -> None:
         self.cases = tuple(cases)
         self.members = tuple(tuple(m) for m in members)
         self._load = load
+        self._previous = previous
+        self._predicted: dict[str, NDArray] = {}
         self._ignore_index = ignore_index
         self._room = cache_bytes
         self._kept: dict[str, tuple[NDArray, NDArray]] = {}
@@ -90,7 +99,10 @@ class CaseSource:
         classes = gather(labels, corner, size, IGNORED, np.int16)
         if self._ignore_index is not None:
             classes[classes == self._ignore_index] = IGNORED
-        return gather(image, corner, size, 0.0), classes
+        patch = gather(image, corner, size, 0.0)
+        if self._previous is None:
+            return patch, classes
+        return np.concatenate((patch, one_hot(gather(self._prediction(case), corner, size, 0), self.members))), classes
 
     def locations(self, case: str) -> tuple[NDArray[np.int32], ...]:
         """Tables of voxels to centre patches on; made when a case is first asked for."""
@@ -101,6 +113,11 @@ class CaseSource:
                 members.append(tuple(range(self._ignore_index)))
             self._tables[case] = foreground_locations(labels, members, seed=0)
         return self._tables[case]
+
+    def _prediction(self, case: str) -> NDArray:
+        if case not in self._predicted and self._previous is not None:
+            self._predicted[case] = self._previous(case)  # one byte per voxel: all cases are kept
+        return self._predicted[case]
 
     def _arrays(self, case: str) -> tuple[NDArray, NDArray]:
         if case in self._kept:
@@ -141,6 +158,8 @@ def sample(source: PatchSource, plan: TrainingPlan, key: Sequence[int]) -> Sampl
         size = (1, *size[1:]) if flat else size
         corner = tuple(c + (p - s) // 2 for c, p, s in zip(corner, patch, size, strict=True))
     image, labels = source.read(case, corner, size)
+    if masks := plan.augmentation.masks:
+        disturb(image[-masks:], rng, plan.augmentation.mask_border_probability, plan.augmentation.mask_loss_probability)
     return Sample(image[:, 0], labels[0], affine) if flat else Sample(image, labels, affine)
 
 

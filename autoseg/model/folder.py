@@ -23,7 +23,7 @@ from autoseg.learn import networks
 from autoseg.model import golden
 from autoseg.model.segmentation import SegmentationModel
 from autoseg.workspace import ModelFolder
-from planners.contracts import NetworkPlan
+from planners.contracts import ConfigurationName, NetworkPlan, with_previous_stages
 
 _COPY_AGAIN = "copy the model folder again from where it was made"
 _LARGEST_RECORD_BYTES = 16 * 2**20
@@ -46,13 +46,15 @@ def write(folder: ModelFolder, draft: Model, weights: Callable[[str, int], Path]
         RefusedError: Weights are not those of the draft, or do not fit its networks.
     """
     folder.record.unlink(missing_ok=True)
+    needed = _needed_only(draft)
+    names = {configuration.name for configuration in needed.configurations}
     shipped = tuple(
         _copy(file, weights(file.configuration, file.fold), folder.weights(file.configuration, file.fold), folder)
         for file in draft.weights
-        if file.configuration in {member.configuration for member in draft.members if member.weight > 0}
+        if file.configuration in names
     )
     _remove_strays(folder, shipped)
-    record = _members_only(draft).model_copy(update={"weights": shipped})
+    record = needed.model_copy(update={"weights": shipped})
     _require_consistent(record, folder)
     sample = golden.to_bytes(golden.make(_build(folder, record, device)))
     records.write_bytes(folder.golden, sample)
@@ -101,10 +103,10 @@ def _copy(file: WeightsFile, source: Path, target: Path, folder: ModelFolder) ->
     return file.model_copy(update={"file": target.relative_to(folder.path).as_posix(), "sha256": found})
 
 
-def _members_only(draft: Model) -> Model:
+def _needed_only(draft: Model) -> Model:
+    """Without members of no weight, and without configurations that no member is or builds on."""
     members = tuple(member for member in draft.members if member.weight > 0)
-    kept = {member.configuration for member in members}
-    configurations = tuple(c for c in draft.configurations if c.name in kept)
+    configurations = with_previous_stages({member.configuration for member in members}, draft.configurations)
     return draft.model_copy(update={"members": members, "configurations": configurations})
 
 
@@ -134,18 +136,19 @@ def _read_record(folder: ModelFolder) -> Model:
 
 def _require_consistent(record: Model, folder: ModelFolder) -> None:
     """Refuse a record whose parts do not belong together."""
-    members = sorted(member.configuration for member in record.members)
+    members = {member.configuration for member in record.members}
     configurations = sorted(configuration.name for configuration in record.configurations)
     shipped = sorted({file.configuration for file in record.weights})
     problem = ""
-    if not members or not members == configurations == shipped or any(m.weight <= 0 for m in record.members):
-        problem = f"members {members}, configurations {configurations} and weights of {shipped} do not match"
+    if not _complete(record, members) or configurations != shipped or any(m.weight <= 0 for m in record.members):
+        problem = f"members {sorted(members)}, configurations {configurations} and weights of {shipped} do not match"
     for configuration in record.configurations:
         network, channels = configuration.network, len(record.channels)
-        if (network.in_channels, network.heads) != (channels, record.labels.heads):
+        inputs = channels + (len(record.labels.targets) if configuration.previous_stage is not None else 0)
+        if (network.in_channels, network.heads) != (inputs, record.labels.heads):
             problem = (
                 f"the network of {configuration.name} maps {network.in_channels} channels to {network.heads} heads, "
-                f"expected {channels} to {record.labels.heads}"
+                f"expected {inputs} to {record.labels.heads}"
             )
         if len(configuration.normalization) != channels:
             problem = (
@@ -153,6 +156,17 @@ def _require_consistent(record: Model, folder: ModelFolder) -> None:
             )
     if problem:
         raise RefusedError(f"{folder.record}: {problem}; {_COPY_AGAIN}")
+
+
+def _complete(record: Model, members: set[ConfigurationName]) -> bool:
+    """Whether the configurations are the members and what they build on, in order; each member once."""
+    names = {configuration.name for configuration in record.configurations}
+    if not members or len(members) != len(record.members) or len(names) != len(record.configurations):
+        return False
+    try:
+        return members <= names and with_previous_stages(members, record.configurations) == record.configurations
+    except ValueError:
+        return False
 
 
 def _read(folder: ModelFolder, name: str, sha256: str) -> bytes:

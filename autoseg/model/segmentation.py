@@ -23,8 +23,8 @@ from autoseg.learn import device as devices
 from autoseg.learn.infer import predict_volume
 from autoseg.model.arrays import CanonicalArray, has_sides, to_canonical
 from autoseg.postprocessing import file_values, segment
-from autoseg.volumes.labels import Classes
-from autoseg.volumes.preparation import prepare, restore_probabilities
+from autoseg.volumes.labels import Classes, one_hot
+from autoseg.volumes.preparation import prepare, prepare_labels, restore_probabilities
 from planners.contracts import Configuration, Precision, Spacing
 
 Tta = Literal["auto", "none", "full"]
@@ -42,7 +42,7 @@ class SegmentationModel:
     """
 
     def __init__(self, record: Model, networks: Mapping[str, Sequence[nn.Module]], device: torch.device) -> None:
-        """Take a record and, for each member's configuration, the networks of its folds on the device."""
+        """Take a record and, for each of its configurations, the networks of its folds on the device."""
         self.record = record
         self.device = device
         self._networks = networks
@@ -98,11 +98,17 @@ class SegmentationModel:
         """Probabilities (H, z, y, x) of a canonical image (C, z, y, x): the members' blend."""
         mirror = self.record.mirror if tta == "auto" else tta == "full"
         weights = {member.configuration: member.weight for member in self.record.members}
+        first_stages = {configuration.previous_stage for configuration in self.record.configurations}
+        predicted: dict[str, Classes] = {}
         blend = np.zeros((), dtype=np.float32)
-        for configuration in self.record.configurations:
-            found = self._member(configuration, image, spacing_mm, mirror)
-            found *= weights[configuration.name] / sum(weights.values())
-            blend = np.add(blend, found, out=found)
+        for configuration in self.record.configurations:  # each after what it builds on
+            before = None if configuration.previous_stage is None else predicted[configuration.previous_stage]
+            found = self._member(configuration, image, spacing_mm, mirror, before)
+            if configuration.name in first_stages:
+                predicted[configuration.name] = segment(found, self.labels, spacing_mm)
+            if configuration.name in weights:
+                found *= weights[configuration.name] / sum(weights.values())
+                blend = np.add(blend, found, out=found)
         return blend
 
     def decide(self, probabilities: Probabilities, spacing_mm: Spacing) -> Classes:
@@ -130,12 +136,23 @@ class SegmentationModel:
         )
 
     def _member(
-        self, configuration: Configuration, image: npt.NDArray[Any], spacing_mm: Spacing, mirror: bool
+        self,
+        configuration: Configuration,
+        image: npt.NDArray[Any],
+        spacing_mm: Spacing,
+        mirror: bool,
+        before: Classes | None,
     ) -> Probabilities:
-        """One configuration's probabilities on the image's grid, averaged over its folds."""
+        """One configuration's probabilities on the image's grid, averaged over its folds.
+
+        ``before`` is what the previous stage predicts, (z, y, x); None where the configuration builds on none.
+        """
         prepared, geometry = prepare(
             image, spacing_mm, configuration.spacing_mm, configuration.normalization, configuration.axes
         )
+        if before is not None:
+            masks = one_hot(prepare_labels(before, geometry), self.labels.members)
+            prepared = np.concatenate((prepared, masks))
         exclusive = self.labels.kind == "exclusive"
         with self._lock:
             probabilities = predict_volume(

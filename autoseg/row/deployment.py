@@ -11,20 +11,21 @@ from autoseg.page import card
 from autoseg.row import results
 from autoseg.stages import predict
 from autoseg.workspace import Workspace
-from planners.contracts import Fingerprint, Parent, Plan
+from planners.contracts import Fingerprint, Parent, Plan, with_previous_stages
 
 
 def draft(
     dataset: Dataset, fingerprint: Fingerprint, plan: Plan, trained: Sequence[TrainedModel], selection: Selection
 ) -> Model:
     """The record of the model that ``selection`` chose; its files are still where training left them."""
-    kept = {member.configuration for member in selection.members}
+    shipped = with_previous_stages({member.configuration for member in selection.members}, plan.configurations)
+    kept = {configuration.name for configuration in shipped}
     return Model(
         autoseg_version=metadata.version("autoseg"),
         dimension=dataset.dimension,
         channels=dataset.channels,
         labels=dataset.labels,
-        configurations=tuple(c for c in plan.configurations if c.name in kept),
+        configurations=shipped,
         members=selection.members,
         postprocessing=selection.postprocessing,
         mirror=selection.mirror,

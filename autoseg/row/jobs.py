@@ -23,11 +23,12 @@ WAIT_S = 2.0
 
 @dataclass(frozen=True)
 class Job:
-    """One network to train; all folds of ``previous_stage`` must be done first."""
+    """One network to train; ``previous_folds``, all folds of ``previous_stage``, must be done first."""
 
     configuration: str
     fold: int
     previous_stage: str | None = None
+    previous_folds: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.configuration}/fold_{self.fold}"
@@ -54,7 +55,28 @@ def in_order(plan: Plan, dataset: Dataset) -> tuple[Job, ...]:
             raise ValueError(f"the plan's configurations cannot be put in order: {names}")
         placed.append(ready[0])
         waiting.remove(ready[0])
-    return tuple(Job(c.name, fold, c.previous_stage) for c in placed for fold in range(len(dataset.split.folds)))
+    folds = tuple(range(len(dataset.split.folds)))
+    return tuple(
+        Job(c.name, fold, c.previous_stage, folds if c.previous_stage is not None else ())
+        for c in placed
+        for fold in folds
+    )
+
+
+def lineage(job: Job, workspace: Workspace, parents: tuple[Parent, ...]) -> tuple[Parent, ...]:
+    """All that a job is computed from: ``parents``, and the networks of its previous stage.
+
+    Raises:
+        UsageError: The previous stage is not trained yet.
+    """
+    before = []
+    for fold in job.previous_folds:
+        name = f"{job.previous_stage}/fold_{fold}"
+        record = workspace.job(str(job.previous_stage), fold).record
+        if not record.exists():
+            raise UsageError(f"{job}: builds on {name}, which is not trained yet; train that first")
+        before.append(Parent(name=f"train {name}", digest=records.read(record, TrainedModel).weights))
+    return (*parents, *before)
 
 
 def work(
@@ -95,6 +117,7 @@ def run_one(
         BusyError: Another process holds the job.
     """
     folder = workspace.job(job.configuration, job.fold)
+    parents = lineage(job, workspace, parents)
     finished = stored(folder, parents)
     if finished is not None:
         return finished

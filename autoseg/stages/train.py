@@ -6,13 +6,17 @@ A job writes only its own folder:
     checkpoint/              two generations; ``clean`` removes them once the job's record is written
     oof/<case>.npz           probabilities of each validation case on its canonical source grid
 
+The second stage of a cascade reads, in the folders of its first stage's jobs, what these predicted of cases that they
+never saw. The networks that made those masks did see the second stage's validation cases; nobody in this field avoids
+that, and the record names the previous stage so that it can be known.
+
 Whatever stands there already is kept: training goes on from the newest whole checkpoint, and only missing validation
 cases are predicted.
 """
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +32,10 @@ from autoseg.events import Event, Notify, silent
 from autoseg.learn import device as devices
 from autoseg.learn import infer, loop, memory, networks
 from autoseg.learn.loader import CaseSource
-from autoseg.outoffold import write_out_of_fold
-from autoseg.volumes.preparation import Geometry, restore_probabilities
+from autoseg.outoffold import read_out_of_fold, write_out_of_fold
+from autoseg.postprocessing import segment
+from autoseg.volumes.labels import Classes, one_hot
+from autoseg.volumes.preparation import Geometry, prepare_labels, restore_probabilities
 from autoseg.workspace import JobFolder, PreparedFolder
 from planners.contracts import Budget, Configuration, Plan, TrainingPlan
 
@@ -37,6 +43,10 @@ algorithm_version = 1
 
 CACHE_SHARE = 0.4
 """Of the free memory that may hold cases while training."""
+
+
+Previous = Callable[[str], Classes]
+"""Class indices that the previous stage predicts of a case, on the grid of this one."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +105,21 @@ class Job:
         raise DataError(f"{self}: case {case} is not prepared for this configuration; run the preprocess stage again")
 
 
-def train(job: Job, folder: PreparedFolder, out: JobFolder, *, notify: Notify = silent) -> TrainedModel:
+def train(
+    job: Job,
+    folder: PreparedFolder,
+    out: JobFolder,
+    *,
+    first_stage: Callable[[int], JobFolder] | None = None,
+    notify: Notify = silent,
+) -> TrainedModel:
     """Train the job to its end, then predict its validation cases.
 
     Args:
         job: What to train.
         folder: The prepared cases.
         out: The job's folder.
+        first_stage: Where each fold of the previous stage has its predictions; needed where the configuration has one.
         notify: Called after each step and each predicted case.
 
     Raises:
@@ -113,14 +131,17 @@ def train(job: Job, folder: PreparedFolder, out: JobFolder, *, notify: Notify = 
     devices.prepare(device, job.budget.deterministic)
     task = loop.Task(job.chosen.network, job.schedule, job.seed, str(job))
     store = loop.Store(lambda: _generations(out.checkpoint), lambda sealed: _save(out.checkpoint, sealed))
-    trained = loop.train(task, _source(job, folder), store, device, notify)
+    previous = None if first_stage is None else _previous(job, first_stage)
+    trained = loop.train(task, _source(job, folder, previous), store, device, notify)
     digest = _publish(trained.weights, out)
     network = networks.build(job.chosen.network)
     network.load_state_dict(trained.weights)
-    _predict_validation(job, networks.place(network, device, job.chosen.dimension), device, folder, out, notify)
+    placed = networks.place(network, device, job.chosen.dimension)
+    _predict_validation(job, placed, device, folder, previous, out, notify)
     return TrainedModel(
         configuration=job.chosen.name,
         fold=job.fold,
+        previous_stage=job.chosen.previous_stage,
         weights=digest,
         steps=trained.steps,
         planned_steps=job.schedule.steps,
@@ -153,7 +174,7 @@ def _publish(weights: dict[str, torch.Tensor], out: JobFolder) -> str:
 # ------------------------------------------------------------------------------------------------------------ cases
 
 
-def _source(job: Job, folder: PreparedFolder) -> CaseSource:
+def _source(job: Job, folder: PreparedFolder, previous: Previous | None) -> CaseSource:
     """The training cases; asking it for a validation case is a bug and raises."""
     kept_out = set(job.validation) | set(job.dataset.split.holdout)
 
@@ -164,7 +185,22 @@ def _source(job: Job, folder: PreparedFolder) -> CaseSource:
 
     labels = job.dataset.labels
     room = int(CACHE_SHARE * memory.ram_bytes())
-    return CaseSource(job.training, load, labels.members, labels.ignore_index, cache_bytes=room)
+    return CaseSource(job.training, load, labels.members, labels.ignore_index, previous, cache_bytes=room)
+
+
+def _previous(job: Job, first_stage: Callable[[int], JobFolder]) -> Previous:
+    """What the previous stage's jobs predicted of their own validation cases."""
+    fold_of = {case: fold for fold, cases in enumerate(job.dataset.split.folds) for case in cases}
+    labels = job.dataset.labels
+
+    def predicted(case: str) -> Classes:
+        geometry = job.geometry(case)
+        z, y, x = (geometry.source_shape[geometry.axes.index(axis)] for axis in range(3))
+        path = first_stage(fold_of[case]).out_of_fold(case)
+        probabilities = read_out_of_fold(path, (z, y, x), labels.kind)
+        return prepare_labels(segment(probabilities, labels, geometry.source_spacing_mm), geometry)
+
+    return predicted
 
 
 def _open(path: Path) -> NDArray:
@@ -196,23 +232,32 @@ def _save(folder: Path, sealed: bytes) -> None:
 
 
 def _predict_validation(
-    job: Job, network: torch.nn.Module, device: torch.device, folder: PreparedFolder, out: JobFolder, notify: Notify
+    job: Job,
+    network: torch.nn.Module,
+    device: torch.device,
+    folder: PreparedFolder,
+    previous: Previous | None,
+    out: JobFolder,
+    notify: Notify,
 ) -> None:
     for done, case in enumerate(job.validation, start=1):
         path = out.out_of_fold(case)
         if not path.exists():
-            probabilities = _probabilities(job, network, device, case, folder)
+            image = _open(folder.image(job.chosen.name, case))
+            if previous is not None:
+                image = np.concatenate((image, one_hot(previous(case), job.dataset.labels.members)))
+            probabilities = _probabilities(job, network, device, case, image)
             write_out_of_fold(path, probabilities, background=0 if job.exclusive else None)
         notify(Event(stage=str(job), done=done, total=len(job.validation), unit="validation case", detail=case))
 
 
 def _probabilities(
-    job: Job, network: torch.nn.Module, device: torch.device, case: str, folder: PreparedFolder
+    job: Job, network: torch.nn.Module, device: torch.device, case: str, image: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Of one validation case, on its canonical source grid, (H, z, y, x)."""
     probabilities = infer.predict_volume(
         [network],
-        _open(folder.image(job.chosen.name, case)),
+        image,
         job.schedule.patch_vox,
         job.chosen.dimension,
         "softmax" if job.exclusive else "sigmoid",

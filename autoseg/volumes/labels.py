@@ -77,6 +77,16 @@ def member_mask(classes: Classes, members: Sequence[int]) -> Mask:
     return mask
 
 
+def one_hot(classes: Classes, targets: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+    """One mask per target, (K, z, y, x) of 0 and 1.
+
+    Args:
+        classes: (z, y, x) class indices.
+        targets: Class indices of each target.
+    """
+    return np.stack([member_mask(classes, members) for members in targets]).astype(np.float32)
+
+
 def index_dtype(largest: int) -> type[np.unsignedinteger]:
     """The dtype of class maps: uint8 wherever it suffices."""
     return np.uint8 if largest < 256 else np.uint16

@@ -110,9 +110,9 @@ def _configuration(
         warmup_share=0.0,
         ema_decay=None,
         loss="dice_bce" if along.kind == "regions" else "dice_ce",
-        batch_dice=task.name == "2d" or (task.name == "3d_fullres" and made.low.kept),
+        batch_dice=task.name == "2d" or (task.name != "3d_lowres" and made.low.kept),
         foreground_fraction=0.33,
-        augmentation=_augmentation(fit.patch),
+        augmentation=_augmentation(fit.patch, size.network.in_channels - len(along.channels)),
         precision=budget.precision,
     )
     return Configuration(
@@ -130,10 +130,11 @@ def _configuration(
             fold_training_s=min(steps * size.step_s, training.seconds or math.inf),
             case_inference_s=size.case_inference_s,
         ),
+        previous_stage="3d_lowres" if task.name == "3d_cascade_fullres" else None,
     )
 
 
-def _augmentation(patch: tuple[int, ...]) -> Augmentation:
+def _augmentation(patch: tuple[int, ...], masks: int) -> Augmentation:
     mirror = tuple(range(len(patch)))
     if len(patch) == 2:
         angle = 15.0 if max(patch) / min(patch) > ELONGATED else 180.0
@@ -142,7 +143,7 @@ def _augmentation(patch: tuple[int, ...]) -> Augmentation:
         rotation = (180.0, 0.0, 0.0)
     else:
         rotation = (30.0, 30.0, 30.0)
-    return Augmentation(rotation_deg=rotation, mirror_axes=mirror)
+    return Augmentation(rotation_deg=rotation, mirror_axes=mirror, masks=masks)
 
 
 def _normalization(made: Decisions, along: Fingerprint) -> tuple[Normalization, ...]:

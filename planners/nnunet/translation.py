@@ -1,6 +1,6 @@
 """The incumbent's terms and ours: what it would have measured of our data, and its decisions as our tasks and sizes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -60,7 +60,13 @@ def _channel_name(channel: ChannelFingerprint) -> str:
 
 def parts(made: Decisions, along: Fingerprint, budget: Budget) -> tuple[Part, ...]:
     """The configurations, main one first; ``along`` is the fingerprint along the working axes."""
-    return tuple(_part(name, fit, made, along, budget) for name, fit in _fits(made))
+    found = {name: _part(name, fit, made, along, budget) for name, fit in _fits(made)}
+    cascade = found.get("3d_cascade_fullres")
+    if cascade is not None:  # it runs after its first stage
+        first_s = found["3d_lowres"].size.case_inference_s
+        size = replace(cascade.size, case_inference_s=cascade.size.case_inference_s + first_s)
+        found["3d_cascade_fullres"] = replace(cascade, size=size)
+    return tuple(found.values())
 
 
 def reordered(fingerprint: Fingerprint, axes: Axes) -> Fingerprint:
@@ -90,8 +96,7 @@ def skipped(made: Decisions) -> tuple[Skipped, ...]:
             Skipped(configuration=name, because=because) for name in ("3d_fullres", "3d_lowres", "3d_cascade_fullres")
         )
     if made.low.kept:
-        because = "the second stage of a cascade cannot be trained yet; 3d_lowres and 3d_fullres are, each by itself"
-        return (Skipped(configuration="3d_cascade_fullres", because=because),)
+        return ()
     because = (
         "a patch of 3d_fullres covers a quarter of the typical image or more"
         if made.low.found is None
@@ -103,8 +108,8 @@ def skipped(made: Decisions) -> tuple[Skipped, ...]:
 def _fits(made: Decisions) -> list[tuple[ConfigurationName, Fit]]:
     """Main configuration first."""
     fits: list[tuple[ConfigurationName, Fit]] = [("2d", made.flat)]
-    if made.low.kept and made.low.found:
-        fits.insert(0, ("3d_lowres", made.low.found))
+    if made.low.kept and made.low.found and made.volume:
+        fits = [("3d_lowres", made.low.found), *fits, ("3d_cascade_fullres", made.volume)]
     if made.volume:
         fits.insert(0, ("3d_fullres", made.volume))
     return fits
@@ -121,7 +126,7 @@ def _part(name: ConfigurationName, fit: Fit, made: Decisions, along: Fingerprint
         spacing_mm=target,
         shapes=shapes,
         median_shape=spacings.median_shape(shapes),
-        channels=len(along.channels),
+        channels=len(along.channels) + (len(along.labels) if name == "3d_cascade_fullres" else 0),
         heads=along.heads,
         labels=len(along.labels),
     )

@@ -69,7 +69,9 @@ def _check_consistent(configuration: Configuration, fingerprint: Fingerprint) ->
             assert edge % stride[axis] == 0
             edge //= stride[axis]
         assert edge >= 1
-    assert network.in_channels == len(fingerprint.channels) == len(configuration.normalization)
+    masks = 0 if configuration.previous_stage is None else len(fingerprint.labels)
+    assert training.augmentation.masks == masks == network.in_channels - len(fingerprint.channels)
+    assert len(configuration.normalization) == len(fingerprint.channels)
     assert network.heads == fingerprint.heads
     assert network.deep_supervision == (stages >= 3)
     assert all(0 <= axis < network.dimension for axis in training.augmentation.mirror_axes)

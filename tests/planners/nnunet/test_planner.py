@@ -39,11 +39,14 @@ def test_residual_planners_plan_residual_networks():
 
 def test_a_low_resolution_changes_the_loss_of_the_full_one():
     made = plan(LUNG, gpu(), "nnunet")
-    assert names(made) == ["3d_fullres", "3d_lowres", "2d"]
+    assert names(made) == ["3d_fullres", "3d_lowres", "2d", "3d_cascade_fullres"]
     assert made.configuration("3d_fullres").training.batch_dice
     assert not made.configuration("3d_lowres").training.batch_dice
     assert [normalization.scheme for normalization in made.configurations[0].normalization] == ["ct"]
-    assert [skipped.configuration for skipped in made.skipped] == ["3d_cascade_fullres"]
+    cascade = made.configuration("3d_cascade_fullres")
+    assert (cascade.previous_stage, cascade.network.in_channels) == ("3d_lowres", 2)
+    assert cascade.cost.case_inference_s > made.configuration("3d_fullres").cost.case_inference_s
+    assert made.skipped == ()
 
 
 def test_thick_slices_along_x_become_the_first_working_axis():
