@@ -33,17 +33,18 @@ def results(out: Path) -> dict[str, str]:
 
 
 def run_with_kills(source: Path, out: Path, kills: int, longest_s: float, chance: random.Random) -> int:
-    """Start a run again and again, killing it ``kills`` times; returns how many kills met a living process."""
-    met = 0
-    for _ in range(kills):
+    """Start a run until it ends, killing it at a random moment up to ``kills`` times; returns how often it was killed."""
+    for met in range(kills):
         child = subprocess.Popen(command(source, out), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.5, longest_s))
-        if child.poll() is None:
+        try:
+            if child.wait(timeout=chance.uniform(0.5, longest_s)) == 0:
+                return met
+            sys.exit(f"{out}: a rerun ended with exit code {child.returncode}")
+        except subprocess.TimeoutExpired:
             child.send_signal(signal.SIGKILL)
-            met += 1
-        child.wait()
+            child.wait()
     subprocess.run(command(source, out), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return met
+    return kills
 
 
 def main() -> None:

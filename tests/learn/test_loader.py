@@ -5,9 +5,10 @@ import torch
 from autoseg.learn.loader import Batches, CaseSource, sample
 from autoseg.learn.losses import IGNORED
 from planners.contracts import Augmentation
-from tests.learn.tiny import STILL, source, training_plan
+from tests.learn.tiny import STILL, ball_case, source, training_plan
 
 CPU = torch.device("cpu")
+UNDISTURBED = {"mask_border_probability": 0.0, "mask_loss_probability": 0.0}
 
 
 def take(plan, step, count, cases=None):
@@ -103,3 +104,29 @@ def test_an_error_in_the_thread_reaches_the_caller():
         pytest.raises(OSError, match="cannot open a"),
     ):
         batches.next()
+
+
+def cascaded(previous):
+    """Two cases with the class map of a previous stage."""
+    cases = {name: ball_case(seed) for seed, name in enumerate(("a", "b"))}
+    return CaseSource(("a", "b"), cases.__getitem__, ((1,), (1, 2)), previous=lambda case: previous(cases[case][1]))
+
+
+def test_masks_of_a_previous_stage_are_the_last_channels():
+    plan = training_plan(patch_vox=(16, 16, 16), augmentation=STILL.model_copy(update={"masks": 2, **UNDISTURBED}))
+    images, labels = take(plan, 0, 1, cascaded(lambda labels: labels))[0]
+    assert images.shape == (2, 3, 16, 16, 16)
+    for mask in (1, 2):
+        assert torch.equal(images[:, mask], (labels == 1).float())  # 0 also outside the case
+    assert images[:, 1].any()
+
+
+def test_masks_turn_with_the_image_are_disturbed_and_keep_their_intensities():
+    turned = Augmentation(rotation_probability=1.0, noise_probability=1.0, masks=2, mirror_axes=(0, 1), **UNDISTURBED)
+    images, labels = take(training_plan(augmentation=turned), 0, 1, cascaded(lambda labels: labels))[0]
+    agreement = ((images[:, 1] > 0.5) == (labels == 1))[labels != IGNORED].float().mean()
+    assert agreement > 0.97
+    assert ((images[:, 1:] > -1e-5) & (images[:, 1:] < 1 + 1e-5)).all()
+    disturbed = STILL.model_copy(update={"masks": 2, "mask_border_probability": 1.0})
+    batches = take(training_plan(augmentation=disturbed), 0, 6, cascaded(lambda labels: labels))
+    assert any(not torch.equal(images[:, 1], (labels == 1).float()) for images, labels in batches)

@@ -44,7 +44,7 @@ def test_only_small_components_are_lost_and_one_at_a_time():
         assert left in (8, 16)
         lost += left == 8
     assert 10 < lost < 30
-    assert 400 / 1000 > LOST_SHARE
+    assert LOST_SHARE < 400 / 1000
 
 
 def test_the_same_draws_give_the_same_masks():

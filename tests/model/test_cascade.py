@@ -1,0 +1,76 @@
+"""A model whose member builds on a first stage that is no member itself."""
+
+import numpy as np
+import pytest
+
+from autoseg import model
+from autoseg.contracts import Member, Model, WeightsFile
+from autoseg.errors import RefusedError
+from autoseg.learn.infer import predict_volume
+from autoseg.volumes.labels import one_hot
+from autoseg.workspace import ModelFolder
+from tests.model import tiny
+
+FIRST, SECOND = "3d_lowres", "3d_cascade_fullres"
+
+
+def cascade() -> Model:
+    """Both stages at 1 mm, so that no resampling hides what goes in."""
+    base = tiny.draft(members=((SECOND, 1.0),))
+    first = tiny.configuration(FIRST, 3, 1, base.labels.heads)
+    second = tiny.configuration(SECOND, 3, 1, base.labels.heads)
+    network = second.network.model_copy(update={"in_channels": 1 + len(base.labels.targets)})
+    return base.model_copy(
+        update={
+            "configurations": (first, second.model_copy(update={"network": network, "previous_stage": FIRST})),
+            "members": (Member(configuration=SECOND, weight=1.0),),
+            "weights": tuple(WeightsFile(configuration=name, fold=0, file="", sha256="") for name in (FIRST, SECOND)),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cascade") / "model"
+    tiny.make(folder, cascade())
+    return folder
+
+
+def test_the_first_stage_ships_although_it_is_no_member(made):
+    names = {path.name for path in (made / "weights").iterdir()}
+    assert names == {f"{FIRST}_fold_0.safetensors", f"{SECOND}_fold_0.safetensors"}
+
+
+def test_the_second_stage_sees_the_masks_of_the_first(made):
+    loaded = model.load(made, device="cpu")
+    image = np.random.default_rng(0).normal(100, 20, (1, 16, 16, 16)).astype(np.float32)
+    prepared = (image - image.mean()) / image.std()
+    first, second = (loaded._networks[name] for name in (FIRST, SECOND))
+    settings = (16, 16, 16), 3, "softmax", (), loaded.device, "fp32"
+    classes = predict_volume(first, prepared, *settings).argmax(0).astype(np.uint8)
+    assert len(np.unique(classes)) > 1
+    masks = one_hot(classes, loaded.labels.members)
+    expected = predict_volume(second, np.concatenate((prepared, masks)), *settings)
+    found = loaded.canonical_probabilities(image, (1.0, 1.0, 1.0))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: {"configurations": record.configurations[1:]},
+        lambda record: {"configurations": record.configurations[::-1]},
+        lambda record: {
+            "configurations": (
+                record.configurations[0].model_copy(update={"previous_stage": SECOND}),
+                record.configurations[1],
+            )
+        },
+    ],
+)
+def test_a_chain_that_cannot_be_followed_is_refused(made, tmp_path, change):
+    record = model.load(made, device="cpu").record
+    broken = record.model_copy(update=change(record))
+    (tmp_path / "model.json").write_text(broken.model_dump_json())
+    with pytest.raises(RefusedError, match="do not match|maps 1 channels"):
+        model.load(ModelFolder(tmp_path).path, device="cpu")
