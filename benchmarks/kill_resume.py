@@ -33,7 +33,7 @@ def results(out: Path) -> dict[str, str]:
 
 
 def run_with_kills(source: Path, out: Path, kills: int, longest_s: float, chance: random.Random) -> int:
-    """Start a run until it ends, killing it at a random moment up to ``kills`` times; returns how often it was killed."""
+    """Start a run until it ends, killing it at random moments up to ``kills`` times; returns how often."""
     for met in range(kills):
         child = subprocess.Popen(command(source, out), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         try:

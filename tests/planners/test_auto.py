@@ -4,7 +4,7 @@ from math import prod
 
 import pytest
 
-from planners import schedule
+from planners import schedule, views
 from planners.augmentation import oriented_axes
 from planners.errors import InfeasibleBudget, PlanningError, UnknownPlanner
 from planners.registry import plan
@@ -107,18 +107,29 @@ def names(made):
 def test_configurations_by_preset_anisotropy_and_hours(data, machine, expected):
     made = plan(data, machine)
     assert names(made) == expected
-    assert {s.configuration for s in made.skipped} == {"2d", "3d_fullres"} - set(expected)
+    assert {skipped.configuration for skipped in made.skipped} == set(views.NAMES) - set(expected)
 
 
 def test_a_large_image_in_little_time_is_seen_whole_at_low_resolution():
     tumors = fingerprint(((55, 163, 163),) * 17, ((3.27, 0.977, 0.977),), modalities=("ct",), label_mm=80.0)
     made = plan(tumors, budget(hours=0.4))
     assert names(made) == ["3d_lowres"]
-    assert {skipped.configuration for skipped in made.skipped} == {"2d", "3d_fullres"}
+    assert {skipped.configuration for skipped in made.skipped} == {"2d", "3d_fullres", "3d_cascade_fullres"}
     (low,) = made.configurations
     assert prod(low.training.patch_vox) > 0.7 * prod(low.median_shape_vox)
     assert names(plan(tumors, budget(hours=6.0))) == ["3d_fullres"]
     assert names(plan(tumors, gpu(preset="fast"))) == ["3d_fullres"]
+
+
+def test_preset_max_adds_a_cascade_for_large_images():
+    livers = fingerprint(((482, 512, 512),) * 131, ((1.0, 0.77, 0.77),), modalities=("ct",), label_mm=150.0)
+    made = plan(livers, gpu(preset="max"))
+    assert names(made) == ["3d_fullres", "3d_lowres", "3d_cascade_fullres"]
+    full, low, cascade = made.configurations
+    assert (cascade.previous_stage, cascade.training.augmentation.masks) == ("3d_lowres", 1)
+    assert cascade.network.in_channels == full.network.in_channels + 1
+    assert cascade.cost.case_inference_s > full.cost.case_inference_s + 0.9 * low.cost.case_inference_s
+    assert names(plan(livers, gpu())) == ["3d_fullres"]
 
 
 def test_thin_labels_keep_the_full_resolution():
@@ -134,7 +145,8 @@ def test_a_second_configuration_takes_no_patch_from_the_first():
 
 
 def test_what_was_too_dear_is_skipped_with_numbers():
-    (skipped,) = plan(CARDIAC, budget(hours=0.4)).skipped
+    skipped = plan(CARDIAC, budget(hours=0.4)).skipped[0]
+    assert skipped.configuration == "2d"
     assert any(character.isdigit() for character in skipped.because)
 
 
