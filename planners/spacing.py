@@ -120,7 +120,11 @@ def _cube_mm(fine: Spacing, edges: Shape) -> float:
 
 def resampled_shapes(fingerprint: Fingerprint, target: TargetSpacing) -> tuple[Shape, ...]:
     """Shape of each case after cropping and resampling, at least one voxel along each axis."""
-    return tuple(_resampled(case.cropped_shape, case.spacing_mm, target) for case in fingerprint.cases)
+    edges = np.array([case.cropped_shape for case in fingerprint.cases])
+    spacings = np.array([case.spacing_mm for case in fingerprint.cases])
+    wanted = np.array([np.nan if mm is None else mm for mm in target], dtype=float)
+    resampled = np.where(np.isnan(wanted), edges, np.maximum(1, np.rint(edges * spacings / wanted)))
+    return tuple((z, y, x) for z, y, x in resampled.astype(int).tolist())
 
 
 def median_shape(shapes: tuple[Shape, ...]) -> Shape:
@@ -136,14 +140,6 @@ def slice_ratio(spacing_mm: Spacing) -> float:
     4.0
     """
     return spacing_mm[0] / max(spacing_mm[1:])
-
-
-def _resampled(shape: Shape, spacing_mm: Spacing, target: TargetSpacing) -> Shape:
-    z, y, x = (
-        edge if new is None else max(1, round(edge * old / new))
-        for edge, old, new in zip(shape, spacing_mm, target, strict=True)
-    )
-    return z, y, x
 
 
 def _reason_3d(fingerprint: Fingerprint, spacings: np.ndarray, target: Spacing, percentile: float) -> Reason:
