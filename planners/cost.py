@@ -28,6 +28,9 @@ RESTORING_S = 3e-8  # per voxel and output channel: weighted average of windows,
 SCORING_S = 4e-7  # per voxel and label: distances, and the candidates that selection compares
 CLOSING_S = 20.0  # report, model, libraries
 
+Shapes = Sequence[Shape] | np.ndarray
+"""(cases, 3) in voxels."""
+
 
 def throughput(budget: Budget, dimension: int) -> Throughput:
     """The measurement closest to what training will do.
@@ -74,7 +77,7 @@ def step_s(network: NetworkPlan, patch: tuple[int, ...], batch: int, budget: Bud
     return seconds * budget.step_time_correction
 
 
-def case_inference_s(network: NetworkPlan, patch: tuple[int, ...], shapes: Sequence[Shape], budget: Budget) -> float:
+def case_inference_s(network: NetworkPlan, patch: tuple[int, ...], shapes: Shapes, budget: Budget) -> float:
     """Seconds to predict a case with one model and no test-time augmentation, averaged over cases.
 
     Args:
@@ -92,7 +95,7 @@ def case_inference_s(network: NetworkPlan, patch: tuple[int, ...], shapes: Seque
     return float(CASE_S + windows(shapes, patch) * window_s + voxels * network.heads * RESTORING_S)
 
 
-def windows(shapes: Sequence[Shape], patch: tuple[int, ...]) -> float:
+def windows(shapes: Shapes, patch: tuple[int, ...]) -> float:
     """Inference windows per case, averaged over cases; a two-dimensional patch visits every slice.
 
     >>> windows([(3, 128, 192)], (128, 128))

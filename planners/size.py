@@ -8,8 +8,11 @@ can only lead up the ladder.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 from typing import Literal
+
+import numpy as np
 
 from planners import cost, schedule
 from planners.contracts import Budget, ConfigurationName, NetworkPlan, Reason, Shape
@@ -32,6 +35,11 @@ class Task:
     channels: int
     heads: int
     labels: int
+
+    @cached_property
+    def edges(self) -> np.ndarray:
+        """``shapes`` as an array (cases, 3), made once: every rung of the ladder is priced with it."""
+        return np.asarray(self.shapes, dtype=float)
 
     @property
     def patch_shape(self) -> tuple[int, ...]:
@@ -178,7 +186,7 @@ def _measured(task: Task, rung: Rung, batch: int, budget: Budget) -> Size:
         width=rung.width,
         most_stages=schedule.ambition(budget).most_stages[task.dimension],
     )
-    inference_s = cost.case_inference_s(network, rung.patch, task.shapes, budget)
+    inference_s = cost.case_inference_s(network, rung.patch, task.edges, budget)
     return _with_batch(Size(rung.patch, network, batch, 0, math.inf, inference_s), batch, budget)
 
 
