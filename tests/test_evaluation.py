@@ -7,7 +7,7 @@ from PIL import Image
 
 from autoseg.contracts import Label, LabelSet
 from autoseg.errors import GeometryError, LabelError, UsageError
-from autoseg.evaluation import evaluate, infer_labels, to_table
+from autoseg.evaluation import evaluate, infer_labels, summary, to_table
 
 AFFINE = np.diag([-0.8, -0.8, 3.0, 1.0])
 
@@ -52,6 +52,16 @@ def test_the_table_has_a_row_per_case_and_target(folders):
     assert table.shape == (4, 8)
     assert table.loc[0, ["case", "target", "dice"]].tolist() == ["case_0", "label_4", 1.0]
     assert table["hd95_mm"].dtype == np.float64
+
+
+def test_the_summary_has_a_row_per_target_and_one_for_their_mean(folders):
+    scores = evaluate(*folders)
+    rows = summary(scores)
+    assert rows["target"].tolist() == ["label_4", "label_7", "mean"]
+    assert rows["n"].tolist() == [2, 2, 2]
+    mean = scores.mean_dice
+    assert rows["dice"].iloc[-1] == f"{mean.value:.4f} ({mean.low:.4f} to {mean.high:.4f})"
+    assert "nsd at 1.6 mm" in rows
 
 
 def test_given_labels_name_the_targets_and_leave_the_unannotated_out(folders):

@@ -52,4 +52,4 @@ def evaluate(
         typer.echo(scores.model_dump_json(indent=1))
         return
     typer.echo(evaluation.to_table(scores).to_string(index=False))
-    typer.echo(scores.convention)
+    typer.echo(f"\n{evaluation.summary(scores).to_string(index=False)}\n\n{scores.convention}")
