@@ -7,7 +7,7 @@ one's schedule. Every step adds its reason.
 import math
 from collections.abc import Iterable
 
-from planners import intensity, schedule, topology, views
+from planners import cascade, intensity, schedule, topology, views
 from planners import size as sizing
 from planners.augmentation import augmentation
 from planners.contracts import (
@@ -83,10 +83,16 @@ def _configuration(
             fold_training_s=min(training.steps * size.step_s, training.seconds or math.inf),
             case_inference_s=size.case_inference_s,
         ),
-        previous_stage="3d_lowres" if task.name == "3d_cascade_fullres" else None,
+        previous_stage=cascade.previous_stage(task.name),
     )
     shape = topology.reason(size.network, size.patch, task.patch_spacing_mm)
-    all_reasons = (views.target(task.name, fingerprint)[1], *sizing.reasons(task, size, budget), shape, *reasons)
+    all_reasons = (
+        views.target(task.name, fingerprint)[1],
+        *sizing.reasons(task, size, budget),
+        shape,
+        *cascade.reasons(task.name, training.augmentation.masks),
+        *reasons,
+    )
     return configuration, tuple(_about(task.name, all_reasons))
 
 

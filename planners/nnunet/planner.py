@@ -6,7 +6,7 @@ far as our engine has them. Steps are its 250 000, or as many as the hours allow
 
 import math
 
-from planners import schedule
+from planners import cascade, schedule
 from planners import size as sizing
 from planners.contracts import (
     Augmentation,
@@ -64,7 +64,10 @@ def plan(fingerprint: Fingerprint, budget: Budget, variant: Variant) -> Plan:
             *(
                 reason
                 for part, configuration in zip(parts, configurations, strict=True)
-                for reason in reasons.of(part, configuration, made, budget)
+                for reason in (
+                    *reasons.of(part, configuration, made, budget),
+                    *cascade.reasons(configuration.name, configuration.training.augmentation.masks),
+                )
             ),
         ),
         predicted_hours=(training_s + other_s) / 3600,
@@ -130,7 +133,7 @@ def _configuration(
             fold_training_s=min(steps * size.step_s, training.seconds or math.inf),
             case_inference_s=size.case_inference_s,
         ),
-        previous_stage="3d_lowres" if task.name == "3d_cascade_fullres" else None,
+        previous_stage=cascade.previous_stage(task.name),
     )
 
 

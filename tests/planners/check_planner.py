@@ -87,6 +87,7 @@ def _check_reasons(plan: Plan) -> None:
     for configuration in plan.configurations:
         rules = {reason.rule for reason in plan.reasons if reason.configuration == configuration.name}
         assert rules >= CONFIGURATION_RULES, CONFIGURATION_RULES - rules
+        assert ("network.previous_stage" in rules) == (configuration.previous_stage is not None)
     for skipped in plan.skipped:
         assert any(
             r.rule == "configurations.skipped" and r.configuration == skipped.configuration for r in plan.reasons
