@@ -11,6 +11,7 @@ where nothing was annotated. File values appear on reading and on writing only. 
 from typing import Literal
 
 from planners.contracts import (
+    Axes,
     Box,
     Configuration,
     ConfigurationName,
@@ -225,6 +226,7 @@ class PreparedCase(Record):
     crop_box: Box  # in the canonical grid
     shape: Shape  # after resampling
     spacing_mm: Spacing  # after resampling
+    axes: Axes = (0, 1, 2)  # canonical axis of each working axis
 
 
 class PreparedConfiguration(Record):

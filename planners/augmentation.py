@@ -9,7 +9,7 @@ are upright after reorientation, whereas microscopy knows no up.
 import re
 from collections.abc import Iterable
 
-from planners.contracts import Augmentation, Fingerprint, Reason, Spacing
+from planners.contracts import Augmentation, Axes, Fingerprint, Reason, Spacing
 
 LARGEST_ROTATION_DEG = 30.0  # of upright images
 FREE_ROTATION_DEG = 180.0  # of images that know no up
@@ -28,18 +28,34 @@ _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 
 def augmentation(
-    fingerprint: Fingerprint, dimension: int, patch: tuple[int, ...], spacing_mm: Spacing, steps: int
+    fingerprint: Fingerprint,
+    dimension: int,
+    patch: tuple[int, ...],
+    spacing_mm: Spacing,
+    steps: int,
+    order: Axes | None = (0, 1, 2),
 ) -> tuple[Augmentation, tuple[Reason, ...]]:
-    """Ranges, probabilities and mirror axes of one configuration."""
+    """Ranges, probabilities and mirror axes of one configuration.
+
+    Args:
+        fingerprint: The data.
+        dimension: Of the patch.
+        patch: Edges along the working axes.
+        spacing_mm: Voxel size along them.
+        steps: Of the schedule.
+        order: The canonical axis of each working axis; None: it differs from case to case.
+    """
     oriented = oriented_axes((label.name for label in fingerprint.labels), fingerprint.dimension)
     light = steps < LIGHT_AUGMENTATION_STEPS
     upright = fingerprint.dimension == 3
-    axes = [axis for axis in range(3 - dimension, 3) if axis not in oriented and not (light and upright)]
+    lie = order or (Z, Y, X)
+    axes = [axis for axis in range(3 - dimension, 3) if lie[axis] not in oriented and not (light and upright)]
     mirror = tuple(axis - (3 - dimension) for axis in axes)
     rotation = _rotation(fingerprint, dimension, patch, spacing_mm, bool(oriented))
     base = Augmentation(rotation_deg=rotation, mirror_axes=mirror)
     chosen = _lightened(base) if light else base
-    return chosen, (_mirror_reason(oriented, axes, light and upright), _strength_reason(rotation, steps, light))
+    along = [lie[axis] for axis in axes]
+    return chosen, (_mirror_reason(oriented, along, light and upright), _strength_reason(rotation, steps, light))
 
 
 def oriented_axes(names: Iterable[str], dimension: int = 3) -> dict[int, tuple[str, ...]]:

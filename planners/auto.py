@@ -1,16 +1,17 @@
 """The planner ``auto``: the rules of this package composed into one plan.
 
-First what to train on (normalization), then which configurations and how large they may be (``views``), then each
-one's schedule. Every step adds its reason.
+First what to train on (normalization, order of axes), then which configurations and how large they may be
+(``views``), then each one's schedule. Every step adds its reason.
 """
 
 import math
 from collections.abc import Iterable
 
-from planners import cascade, intensity, schedule, topology, views
+from planners import axes, cascade, intensity, schedule, topology, views
 from planners import size as sizing
 from planners.augmentation import augmentation
 from planners.contracts import (
+    Axes,
     Budget,
     Configuration,
     ConfigurationName,
@@ -37,10 +38,14 @@ def plan(fingerprint: Fingerprint, budget: Budget) -> Plan:
     if not fingerprint.cases:
         raise PlanningError("the fingerprint has no cases; planning needs at least one labelled case")
     normalization, reasons = intensity.normalization(fingerprint)
+    order, why_order = axes.working_axes(fingerprint)
+    fingerprint = axes.reordered(fingerprint, order)
     sized, skipped = views.choose(fingerprint, budget)
     other_s = sizing.other_s(sized, budget)
     seconds = schedule.job_seconds(budget, other_s, budget.folds * len(sized))
-    parts = [_configuration(task, size, seconds, other_s, normalization, fingerprint, budget) for task, size in sized]
+    parts = [
+        _configuration(task, size, seconds, other_s, normalization, order, fingerprint, budget) for task, size in sized
+    ]
     configurations = tuple(configuration for configuration, _ in parts)
     training_s = sum(budget.folds * configuration.cost.fold_training_s for configuration in configurations)
     return Plan(
@@ -49,6 +54,7 @@ def plan(fingerprint: Fingerprint, budget: Budget) -> Plan:
         skipped=skipped,
         reasons=(
             *reasons,
+            why_order,
             _precision_reason(budget),
             *(_skipped_reason(item) for item in skipped),
             *(reason for _, own in parts for reason in own),
@@ -63,15 +69,17 @@ def _configuration(
     seconds: float,
     other_s: float,
     normalization: tuple[Normalization, ...],
+    order: Axes | None,
     fingerprint: Fingerprint,
     budget: Budget,
 ) -> tuple[Configuration, tuple[Reason, ...]]:
     """One configuration whose size and seconds per job are decided."""
     size = sizing.grow_batch(task, size, seconds, budget)
-    training, reasons = _training(task, size, seconds, other_s, fingerprint, budget)
+    training, reasons = _training(task, size, seconds, other_s, order, fingerprint, budget)
     configuration = Configuration(
         name=task.name,
         dimension=task.dimension,
+        axes=order,
         spacing_mm=task.spacing_mm,
         median_shape_vox=task.median_shape,
         normalization=normalization,
@@ -97,12 +105,18 @@ def _configuration(
 
 
 def _training(
-    task: Task, size: Size, seconds: float, other_s: float, fingerprint: Fingerprint, budget: Budget
+    task: Task,
+    size: Size,
+    seconds: float,
+    other_s: float,
+    order: Axes | None,
+    fingerprint: Fingerprint,
+    budget: Budget,
 ) -> tuple[TrainingPlan, tuple[Reason, ...]]:
     steps = _steps(task, size, seconds, other_s, budget)
     depth, height, width = task.spacing_mm
     scale: Spacing = (height if depth is None else depth, height, width)
-    augmented, why_augmented = augmentation(fingerprint, task.dimension, size.patch, scale, steps)
+    augmented, why_augmented = augmentation(fingerprint, task.dimension, size.patch, scale, steps, order)
     augmented = augmented.model_copy(update={"masks": task.channels - len(fingerprint.channels)})
     base = TrainingPlan(
         patch_vox=size.patch,

@@ -285,7 +285,7 @@ class Configuration(Record):
 
     name: ConfigurationName
     dimension: Literal[2, 3]
-    axes: Axes = (0, 1, 2)
+    axes: Axes | None = (0, 1, 2)  # null: in each case, the axis with the thickest voxels comes first
     spacing_mm: tuple[float | None, float, float]  # null along the first axis: slices keep their own spacing
     median_shape_vox: Shape  # of the resampled cases
     normalization: tuple[Normalization, ...]

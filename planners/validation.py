@@ -51,7 +51,7 @@ def _shape(configuration: Configuration) -> Iterator[str]:
         yield f"network.dimension: {network.dimension}; expected the configuration's {dimension}"
     if len(configuration.training.patch_vox) != dimension:
         yield f"training.patch_vox: {list(configuration.training.patch_vox)}; expected {dimension} edges"
-    if sorted(configuration.axes) != [0, 1, 2]:
+    if configuration.axes is not None and sorted(configuration.axes) != [0, 1, 2]:
         yield f"axes: {list(configuration.axes)}; expected 0, 1 and 2 in some order, e.g. [0, 1, 2]"
     for name, length in (
         ("strides", stages),

@@ -217,6 +217,25 @@ def test_flat_pictures_without_json_through_the_whole_row(tmp_path):
             assert set(np.unique(np.asarray(picture))) <= {0, 255}
 
 
+def test_cases_in_different_planes_through_the_whole_row(tmp_path):
+    source, other = tmp_path / "source", tmp_path / "other"
+    phantoms.write_msd(source, cases=6, shape=(8, 24, 24), spacing_mm=(3.0, 1.0, 1.0))
+    phantoms.write_msd(other, cases=6, shape=(24, 24, 8), spacing_mm=(1.0, 1.0, 3.0))
+    for part in ("imagesTr", "labelsTr"):
+        for number in (1, 3, 5):
+            shutil.copy(other / part / f"phantom_{number:03d}.nii.gz", source / part)
+    out = quick.prepare(tmp_path / "out")
+    report = pipeline.run(source, out, quick.SETTINGS)
+    plan = records.read(Workspace(out).record("plan"), Plan)
+    assert {configuration.axes for configuration in plan.configurations} == {None}
+    assert plan.configurations[0].median_shape_vox == (8, 24, 24)
+    assert report.honest_mean_dice.value > BETTER_THAN_CHANCE
+    for mask in (out / "predict").glob("*.nii.gz"):
+        made, image = nibabel.load(mask), nibabel.load(source / "imagesTr" / mask.name)
+        assert made.shape == image.shape
+        assert np.array_equal(made.affine, image.affine)
+
+
 def test_an_edited_plan_is_checked_said_aloud_and_kept(source, tmp_path):
     out = quick.prepare(tmp_path / "out")
     with pipeline.opened(out, source, quick.SETTINGS) as row:

@@ -19,6 +19,7 @@ from autoseg.contracts import Model
 from autoseg.errors import RefusedError
 from autoseg.model.segmentation import SegmentationModel
 from autoseg.postprocessing import segment
+from planners.axes import AS_THEY_ARE
 from planners.contracts import Configuration, Normalization, Shape
 
 CLEAR_MARGIN = 0.2
@@ -77,7 +78,11 @@ def make(model: SegmentationModel) -> Golden:
     first = shrunk.record.configurations[0]
     spacing = (first.spacing_mm[0] or 1.0, *first.spacing_mm[1:])
     image = _image(first, slices=1 if model.record.dimension == 2 else 3)
-    return _sample(shrunk, image, np.array(spacing))
+    order = first.axes or AS_THEY_ARE
+    back = [order.index(axis) for axis in range(3)]
+    return _sample(
+        shrunk, np.ascontiguousarray(image.transpose(0, *(1 + axis for axis in back))), np.array(spacing)[back]
+    )
 
 
 def to_bytes(golden: Golden) -> bytes:

@@ -33,7 +33,7 @@ class Origin(Record):
     labels: LabelSet
     spacing_mm: tuple[float | None, float, float]
     normalization: tuple[Normalization, ...]
-    axes: Axes
+    axes: Axes | None
 
 
 class PreparedFile(Record):
@@ -123,6 +123,7 @@ def _make(scan: CaseScan, configuration: Configuration, source: DatasetFolder, o
         crop_box=geometry.crop_box,
         shape=geometry.shape,
         spacing_mm=geometry.spacing_mm,
+        axes=geometry.axes,
     )
 
 

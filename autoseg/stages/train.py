@@ -101,7 +101,7 @@ class Job:
             for known in configuration.cases:
                 if configuration.configuration == self.configuration and known.case == case:
                     source = known.source_shape, known.source_spacing_mm
-                    return Geometry(*source, known.crop_box, known.shape, known.spacing_mm, self.chosen.axes)
+                    return Geometry(*source, known.crop_box, known.shape, known.spacing_mm, known.axes)
         raise DataError(f"{self}: case {case} is not prepared for this configuration; run the preprocess stage again")
 
 

@@ -14,9 +14,8 @@ import numpy as np
 from autoseg.errors import DataError
 from autoseg.volumes.normalize import Scheme, normalize
 from autoseg.volumes.resample import box_slices, resample_image, resample_labels, resample_probabilities
+from planners.axes import AS_THEY_ARE, thickest_first
 from planners.contracts import Axes, Box, Shape, Spacing
-
-AS_THEY_ARE: Axes = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def prepare(
     spacing_mm: Spacing,
     target_spacing_mm: tuple[float | None, float, float],
     rules: Sequence[ChannelRule],
-    axes: Axes = AS_THEY_ARE,
+    axes: Axes | None = AS_THEY_ARE,
 ) -> tuple[np.ndarray, Geometry]:
     """Make network input of an image.
 
@@ -125,7 +124,7 @@ def prepare(
         spacing_mm: Of the image.
         target_spacing_mm: Wanted, along the working axes; None along the first keeps the slices as they are.
         rules: One per channel.
-        axes: The canonical axis of each working axis.
+        axes: The canonical axis of each working axis; None puts the thickest first.
 
     Returns:
         (C, …) along the working axes, float32, C-contiguous, and how to come back.
@@ -137,6 +136,7 @@ def prepare(
         raise DataError(
             f"the image has {len(image)} channels, expected {len(rules)}; give the same ones as in training"
         )
+    axes = thickest_first(spacing_mm) if axes is None else axes
     image = image.transpose(0, *(axis + 1 for axis in axes))
     first, second, third = (spacing_mm[axis] for axis in axes)
     spacing_mm = first, second, third

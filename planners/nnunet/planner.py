@@ -8,6 +8,7 @@ import math
 
 from planners import cascade, schedule
 from planners import size as sizing
+from planners.axes import reordered
 from planners.contracts import (
     Augmentation,
     Budget,
@@ -45,7 +46,7 @@ def plan(fingerprint: Fingerprint, budget: Budget, variant: Variant) -> Plan:
     if not fingerprint.cases:
         raise PlanningError("the fingerprint has no cases; planning needs at least one labelled case")
     made = decide(translation.measured(fingerprint), variant, budget.device_gb)
-    along = translation.reordered(fingerprint, made.grid.forward)
+    along = reordered(fingerprint, made.grid.forward)
     parts = translation.parts(made, along, budget)
     left_out = translation.skipped(made)
     steps, seconds, other_s = _steps(parts, budget)

@@ -29,7 +29,14 @@ def common(made: Decisions, along: Fingerprint, budget: Budget) -> tuple[Reason,
         because="the fastest precision of this machine that passed a numeric self-test",
         source="measurement on this machine",
     )
-    return (*normalization, precision)
+    order = Reason(
+        rule="axes.order",
+        saw=f"target spacing {' x '.join(f'{mm:.4g}' for mm in made.grid.spacing_mm)} mm",
+        chose=", ".join("zyx"[axis] for axis in made.grid.forward),
+        because="the axis of the largest target spacing comes first, in all cases alike",
+        source=SOURCE,
+    )
+    return (*normalization, precision, order)
 
 
 def left_out(item: Skipped) -> Reason:

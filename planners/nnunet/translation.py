@@ -8,13 +8,11 @@ import numpy as np
 from planners import cost
 from planners import spacing as spacings
 from planners.contracts import (
-    Axes,
     Budget,
     ChannelFingerprint,
     ConfigurationName,
     Fingerprint,
     NetworkPlan,
-    Shape,
     Skipped,
 )
 from planners.memory import training_bytes
@@ -67,25 +65,6 @@ def parts(made: Decisions, along: Fingerprint, budget: Budget) -> tuple[Part, ..
         size = replace(cascade.size, case_inference_s=cascade.size.case_inference_s + first_s)
         found["3d_cascade_fullres"] = replace(cascade, size=size)
     return tuple(found.values())
-
-
-def reordered(fingerprint: Fingerprint, axes: Axes) -> Fingerprint:
-    """The fingerprint with the cases' axes in another order."""
-
-    def ordered(shape: Shape) -> Shape:
-        return shape[axes[0]], shape[axes[1]], shape[axes[2]]
-
-    cases = tuple(
-        case.model_copy(
-            update={
-                "shape": ordered(case.shape),
-                "cropped_shape": ordered(case.cropped_shape),
-                "spacing_mm": tuple(case.spacing_mm[axis] for axis in axes),
-            }
-        )
-        for case in fingerprint.cases
-    )
-    return fingerprint.model_copy(update={"cases": cases})
 
 
 def skipped(made: Decisions) -> tuple[Skipped, ...]:

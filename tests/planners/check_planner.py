@@ -4,7 +4,7 @@ from planners.contracts import Budget, Configuration, Fingerprint, Plan
 from planners.memory import training_bytes, usable_bytes
 from planners.registry import Planner
 
-PLAN_RULES = {"intensity.normalization", "network.precision"}
+PLAN_RULES = {"intensity.normalization", "network.precision", "axes.order"}
 CONFIGURATION_RULES = {
     "spacing.target",
     "patch.size",

@@ -141,3 +141,12 @@ def test_other_working_axes_are_the_same_volume_turned(axes):
     assert back.flags.c_contiguous
     there = restore_probabilities(np.stack([expected[0], 1 - expected[0]]), straight, 0)
     np.testing.assert_allclose(back, there, atol=1e-3)
+
+
+def test_each_case_can_put_its_thickest_axis_first():
+    image = framed()
+    found, geometry = prepare(image, (1.0, 1.0, 3.0), (3.0, 1.0, 1.0), AS_IS, None)
+    assert geometry.axes == (2, 0, 1)
+    assert found.shape == (1, 8, 6, 6)
+    back = restore_probabilities(np.stack([found[0], found[0]]), geometry, None)
+    np.testing.assert_allclose(back[1], image[0], atol=1e-3)
