@@ -105,6 +105,15 @@ def sizes(values: Sequence[float | None]) -> str:
     return " × ".join("own" if value is None else f"{value:.4g}" for value in values)
 
 
+def axis_names(axes: Sequence[int] | None) -> str:
+    """The working axes of a configuration by name.
+
+    >>> axis_names((2, 0, 1)), axis_names(None)
+    ('x × z × y', "each case's thickest axis first")
+    """
+    return "each case's thickest axis first" if axes is None else " × ".join("zyx"[axis] for axis in axes)
+
+
 def plural(count: int, noun: str) -> str:
     """A count with its noun.
 

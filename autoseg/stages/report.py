@@ -245,6 +245,7 @@ def _environment() -> Environment:
         wording.size,
         wording.quantity,
         wording.sizes,
+        wording.axis_names,
         wording.plural,
         wording.listing,
         wording.short,
