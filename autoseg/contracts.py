@@ -21,6 +21,7 @@ from planners.contracts import (
     Shape,
     Spacing,
     StageRecord,
+    Wishes,
 )
 
 # ------------------------------------------------------------------------------------------------------ settings
@@ -38,6 +39,13 @@ class Settings(Record):
     deterministic: bool = False
     planner: str = "auto"
     device_gb: float | None = None  # memory to plan for; null: what is free, or what an nnU-Net planner assumes
+    configurations: tuple[ConfigurationName, ...] | None = None  # null: the planner's choice, also below
+    spacing_mm: Spacing | None = None  # of the full resolution, along canonical (z, y, x)
+
+    @property
+    def wishes(self) -> Wishes:
+        """What is not left to the planner."""
+        return Wishes(configurations=self.configurations, spacing_mm=self.spacing_mm)
 
 
 class Run(Record):

@@ -161,14 +161,15 @@ class Row:
     @cached_property
     def plan(self) -> Plan:
         """All choices that rules can make, with their reasons."""
+        asked = self.settings.planner, self.settings.wishes
         made = self._stage(
             "plan",
             Plan,
-            lambda: plan.plan(self.fingerprint, self.budget, self.settings.planner),
+            lambda: plan.plan(self.fingerprint, self.budget, *asked),
             fingerprint=self.fingerprint,
             budget=self.budget,
         )
-        for edit in plan.edits(made, self.fingerprint, self.budget, self.settings.planner):
+        for edit in plan.edits(made, self.fingerprint, self.budget, *asked):
             self._journal(Event(stage="plan", what="warning", detail=f"not as planner chose: {edit}"))
         names = ", ".join(configuration.name for configuration in made.configurations)
         detail = f"{names}; the whole run is predicted to take {made.predicted_hours:.2f} h"

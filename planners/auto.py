@@ -9,8 +9,10 @@ from collections.abc import Iterable
 
 from planners import axes, cascade, intensity, schedule, topology, views
 from planners import size as sizing
+from planners import spacing as spacings
 from planners.augmentation import augmentation
 from planners.contracts import (
+    NO_WISHES,
     Axes,
     Budget,
     Configuration,
@@ -23,16 +25,18 @@ from planners.contracts import (
     Skipped,
     Spacing,
     TrainingPlan,
+    Wishes,
 )
 from planners.errors import InfeasibleBudget, PlanningError
 from planners.size import Size, Task
 
 
-def plan(fingerprint: Fingerprint, budget: Budget) -> Plan:
+def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -> Plan:
     """Plan the configurations that data, preset and budget call for.
 
     Raises:
         InfeasibleBudget: Memory or hours do not allow even the smallest network.
+        ImpossibleWish: The data do not allow what was asked for.
         PlanningError: There is nothing to plan for.
     """
     if not fingerprint.cases:
@@ -40,7 +44,10 @@ def plan(fingerprint: Fingerprint, budget: Budget) -> Plan:
     normalization, reasons = intensity.normalization(fingerprint)
     order, why_order = axes.working_axes(fingerprint)
     fingerprint = axes.reordered(fingerprint, order)
-    sized, skipped = views.choose(fingerprint, budget)
+    if wishes.spacing_mm is not None:
+        z_mm, y_mm, x_mm = (wishes.spacing_mm[axis] for axis in order or axes.AS_THEY_ARE)
+        fingerprint = spacings.as_if(fingerprint, (z_mm, y_mm, x_mm))
+    sized, skipped = views.choose(fingerprint, budget, wishes.configurations)
     other_s = sizing.other_s(sized, budget)
     seconds = schedule.job_seconds(budget, other_s, budget.folds * len(sized))
     parts = [
@@ -57,7 +64,7 @@ def plan(fingerprint: Fingerprint, budget: Budget) -> Plan:
             why_order,
             _precision_reason(budget),
             *(_skipped_reason(item) for item in skipped),
-            *(reason for _, own in parts for reason in own),
+            *(_as_asked(reason, wishes) for _, own in parts for reason in own),
         ),
         predicted_hours=(training_s + other_s) / 3600,
     )
@@ -173,6 +180,11 @@ def _time_reason(size: Size, training: TrainingPlan, seconds: float, budget: Bud
         because=because,
         source="speed measured on this machine",
     )
+
+
+def _as_asked(reason: Reason, wishes: Wishes) -> Reason:
+    full = reason.rule == "spacing.target" and reason.configuration != "3d_lowres"
+    return spacings.asked_for(reason) if full and wishes.spacing_mm is not None else reason
 
 
 def _precision_reason(budget: Budget) -> Reason:

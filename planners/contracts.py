@@ -169,6 +169,16 @@ class Budget(StageRecord):
     step_time_correction: float = 1.0  # measured / predicted seconds per step of the plan's first draft
 
 
+class Wishes(Record):
+    """What somebody asks of a plan instead of leaving it to the planner."""
+
+    configurations: tuple[ConfigurationName, ...] | None = None  # null: as the planner finds right
+    spacing_mm: Spacing | None = None  # of the full resolution, along canonical (z, y, x); null: the planner's
+
+
+NO_WISHES = Wishes()
+
+
 # ---------------------------------------------------------------------------------------------------------- plan
 
 

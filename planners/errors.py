@@ -2,6 +2,7 @@
 
 PlanningError (exit code 4)
 ├── InfeasibleBudget    no plan fits the memory or the hours
+├── ImpossibleWish      the data do not allow what was asked for
 ├── InvalidPlan         an edited plan cannot be carried out
 └── UnknownPlanner      no planner of that name
 """
@@ -19,6 +20,12 @@ class InfeasibleBudget(PlanningError):
     def __init__(self, message: str, *, smallest_hours: float | None = None) -> None:
         super().__init__(message)
         self.smallest_hours = smallest_hours
+
+
+class ImpossibleWish(PlanningError):
+    """The data do not allow what was asked for; the message says what they allow."""
+
+    exit_code = 2
 
 
 class InvalidPlan(PlanningError):

@@ -1,15 +1,15 @@
-"""The planners by name. To add one, write a module with a ``plan(fingerprint, budget)`` and name it here."""
+"""The planners by name. To add one, write a ``plan(fingerprint, budget, wishes)`` and name it here."""
 
 from collections.abc import Callable
 from functools import partial
 
 from planners import auto
-from planners.contracts import Budget, Fingerprint, Plan
-from planners.errors import UnknownPlanner
+from planners.contracts import NO_WISHES, Budget, Fingerprint, Plan, Wishes
+from planners.errors import ImpossibleWish, UnknownPlanner
 from planners.nnunet import planner as nnunet
 from planners.nnunet.variants import PLAIN, RESIDUAL_L, RESIDUAL_M, RESIDUAL_XL
 
-Planner = Callable[[Fingerprint, Budget], Plan]
+Planner = Callable[[Fingerprint, Budget, Wishes], Plan]
 
 PLANNERS: dict[str, Planner] = {
     "auto": auto.plan,
@@ -20,18 +20,22 @@ PLANNERS: dict[str, Planner] = {
 }
 
 
-def plan(fingerprint: Fingerprint, budget: Budget, planner: str = "auto") -> Plan:
+def plan(fingerprint: Fingerprint, budget: Budget, planner: str = "auto", wishes: Wishes = NO_WISHES) -> Plan:
     """Make all decisions for a data set on a machine.
 
     Args:
         fingerprint: What the data are like.
         budget: What the machine is like and what it may spend.
         planner: A name in ``PLANNERS``.
+        wishes: What is not left to it.
 
     Raises:
         UnknownPlanner: No planner has that name.
+        ImpossibleWish: The data do not allow what was asked for.
         PlanningError: No plan can be made; the message says what would make one possible.
     """
     if planner not in PLANNERS:
         raise UnknownPlanner(f"no planner {planner!r}; choose one of: {', '.join(sorted(PLANNERS))}")
-    return PLANNERS[planner](fingerprint, budget)
+    if wishes.spacing_mm is not None and not fingerprint.spacing_known:
+        raise ImpossibleWish("a spacing was asked for, but the files state none; leave it out, or correct the files")
+    return PLANNERS[planner](fingerprint, budget, wishes)

@@ -118,6 +118,22 @@ def _cube_mm(fine: Spacing, edges: Shape) -> float:
     return cube
 
 
+def as_if(fingerprint: Fingerprint, spacing_mm: Spacing) -> Fingerprint:
+    """The fingerprint as it would be if all cases had been resampled to a spacing that somebody asked for."""
+    z_mm, y_mm, x_mm = spacing_mm
+    shapes = resampled_shapes(fingerprint, (z_mm, y_mm, x_mm))
+    cases = tuple(
+        case.model_copy(update={"shape": shape, "cropped_shape": shape, "spacing_mm": spacing_mm})
+        for case, shape in zip(fingerprint.cases, shapes, strict=True)
+    )
+    return fingerprint.model_copy(update={"cases": cases})
+
+
+def asked_for(reason: Reason) -> Reason:
+    """The reason of a full resolution that somebody asked for."""
+    return reason.model_copy(update={"saw": "a spacing asked for", "because": "it was asked for", "source": "the user"})
+
+
 def resampled_shapes(fingerprint: Fingerprint, target: TargetSpacing) -> tuple[Shape, ...]:
     """Shape of each case after cropping and resampling, at least one voxel along each axis."""
     edges = np.array([case.cropped_shape for case in fingerprint.cases])

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
-from planners import schedule
+from planners import cascade, schedule
 from planners import size as sizing
 from planners import spacing as spacings
 from planners.augmentation import FLAT_RATIO
 from planners.contracts import Budget, ConfigurationName, Fingerprint, Reason, Skipped
+from planners.errors import ImpossibleWish
 from planners.size import Size, Task, times
 from planners.spacing import TargetSpacing
 
@@ -24,12 +25,22 @@ NAMES: tuple[ConfigurationName, ...] = ("3d_fullres", "2d", "3d_lowres", "3d_cas
 NARROW = 0.25  # of the typical image: a patch that covers less sees too little of what lies around it
 
 
-def choose(fingerprint: Fingerprint, budget: Budget) -> tuple[list[Sized], tuple[Skipped, ...]]:
+def choose(
+    fingerprint: Fingerprint, budget: Budget, asked: tuple[ConfigurationName, ...] | None = None
+) -> tuple[list[Sized], tuple[Skipped, ...]]:
     """The configurations, main one first, and what was left out.
+
+    Args:
+        fingerprint: The data.
+        budget: The machine.
+        asked: Configurations that somebody wants; None leaves it to the rules.
 
     Raises:
         InfeasibleBudget: Memory does not allow even the smallest network.
+        ImpossibleWish: The data do not allow what was asked for.
     """
+    if asked is not None:
+        return _asked(asked, fingerprint, budget)
     if fingerprint.dimension == 2:
         because = "the images are single slices: there is no depth to see"
         return [_sized("2d", fingerprint, budget)], _skipped(dict.fromkeys((*NAMES[:1], *NAMES[2:]), because))
@@ -50,6 +61,30 @@ def choose(fingerprint: Fingerprint, budget: Budget) -> tuple[list[Sized], tuple
         if no_flat is None:
             return [main, flat], _skipped(left_out)
     return [main], _skipped({"2d": no_flat, **left_out})
+
+
+def _asked(
+    names: tuple[ConfigurationName, ...], fingerprint: Fingerprint, budget: Budget
+) -> tuple[list[Sized], tuple[Skipped, ...]]:
+    """Just these, where the data allow them."""
+    if not names:
+        raise ImpossibleWish(f"no configuration was asked for; name some of {', '.join(NAMES)}")
+    if fingerprint.dimension == 2 and names != ("2d",):
+        raise ImpossibleWish(
+            f"{', '.join(names)} were asked for, but the images are single slices: only 2d is possible"
+        )
+    if "3d_lowres" in names and spacings.target_low(fingerprint) is None:
+        raise ImpossibleWish(
+            "3d_lowres: asked for, but coarser voxels would lose the thinnest label, or its size is unknown, or they "
+            "would spare too little; ask for others"
+        )
+    if cascade.SECOND in names and cascade.FIRST not in names:
+        raise ImpossibleWish(f"{cascade.SECOND} builds on {cascade.FIRST}; ask for both")
+    sized = [_sized(name, fingerprint, budget) for name in NAMES if name in names and name != cascade.SECOND]
+    if cascade.SECOND in names:
+        low = next(one for one in sized if one[0].name == cascade.FIRST)
+        sized.append(_cascade(low, fingerprint, budget))
+    return sized, _skipped(dict.fromkeys((name for name in NAMES if name not in names), "it was not asked for"))
 
 
 def coverage(sized: Sized) -> float:

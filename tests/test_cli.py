@@ -47,6 +47,11 @@ def test_help_is_quick():
         (["run", ".", "out", "--replan", "--keep-plan"], 2, "contradict"),
         (["status", "absent-folder"], 2, "not a run folder"),
         (["plan", "absent-folder"], 2, "not a run folder"),
+        (["run", ".", "out", "--configurations", "3d"], 2, "expected some of 2d, 3d_fullres"),
+        (["run", ".", "out", "--configurations", "2d,2d"], 2, "expected some of"),
+        (["run", ".", "out", "--spacing", "1,1"], 2, "three numbers for z, y and x"),
+        (["run", ".", "out", "--spacing", "1,0,1"], 2, "above 0"),
+        (["run", ".", "out", "--device-gb", "0"], 2, "above 0"),
         (["train", "out", "--fold", "1"], 2, "go together"),
     ],
 )

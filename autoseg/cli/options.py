@@ -1,13 +1,14 @@
 """Each option once: its name is the field of the record it sets."""
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from autoseg.contracts import Settings
 from autoseg.errors import UsageError
-from planners.contracts import Preset
+from planners.contracts import ConfigurationName, Preset, Spacing
 
 Source = Annotated[Path, typer.Argument(help="Folder with images and masks, in any layout.", show_default=False)]
 Out = Annotated[Path, typer.Argument(help="Run folder: new, empty, or one to resume.", show_default=False)]
@@ -26,6 +27,12 @@ Planner = Annotated[str, typer.Option(help="Which planner chooses.")]
 DeviceGb = Annotated[
     float | None, typer.Option(help="Memory to plan for, in GB. Default: what is free, or what the planner assumes.")
 ]
+Configurations = Annotated[
+    str | None, typer.Option(help="Which to train, e.g. 3d_fullres,2d. Default: the planner's choice.")
+]
+SpacingMm = Annotated[
+    str | None, typer.Option("--spacing", help="Of the full resolution, in mm along z,y,x, e.g. 3,0.8,0.8.")
+]
 Replan = Annotated[bool, typer.Option("--replan", help="Redo what depends on changed data or settings.")]
 KeepPlan = Annotated[bool, typer.Option("--keep-plan", help="Redo changed cases and training under the present plan.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -41,6 +48,8 @@ def settings(
     deterministic: bool,
     planner: str,
     device_gb: float | None,
+    configurations: str | None = None,
+    spacing: str | None = None,
 ) -> Settings:
     """Check what was typed.
 
@@ -65,4 +74,24 @@ def settings(
         deterministic=deterministic,
         planner=planner,
         device_gb=device_gb,
+        configurations=None if configurations is None else _names(configurations),
+        spacing_mm=None if spacing is None else _spacing(spacing),
     )
+
+
+def _names(text: str) -> tuple[ConfigurationName, ...]:
+    known = get_args(ConfigurationName)
+    names = tuple(name.strip() for name in text.split(","))
+    if not set(names) <= set(known) or len(set(names)) < len(names):
+        raise UsageError(f"--configurations {text}: expected some of {', '.join(known)}, separated by commas")
+    return names  # type: ignore[return-value]
+
+
+def _spacing(text: str) -> Spacing:
+    try:
+        z, y, x = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--spacing {text}: expected three numbers for z, y and x, e.g. 3,0.8,0.8") from None
+    if not all(0 < mm < math.inf for mm in (z, y, x)):
+        raise UsageError(f"--spacing {text}: expected mm above 0")
+    return z, y, x

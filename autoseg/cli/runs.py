@@ -25,11 +25,15 @@ def run(
     deterministic: options.Deterministic = False,
     planner: options.Planner = "auto",
     device_gb: options.DeviceGb = None,
+    configurations: options.Configurations = None,
+    spacing: options.SpacingMm = None,
     replan: options.Replan = False,
     keep_plan: options.KeepPlan = False,
 ) -> None:
     """Plan, train, cross-validate, select, predict and report; resumes what was interrupted."""
-    asked = options.settings(hours, preset, device, holdout, folds, seed, deterministic, planner, device_gb)
+    asked = options.settings(
+        hours, preset, device, holdout, folds, seed, deterministic, planner, device_gb, configurations, spacing
+    )
     redo = _redo(replan, keep_plan)
     from autoseg import pipeline
 

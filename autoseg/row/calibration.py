@@ -52,7 +52,7 @@ def calibrate(
     )
     if settings.device_gb is not None:
         budget = budget.model_copy(update={"memory_bytes": int(settings.device_gb * 1e9)})
-    draft = registry.plan(fingerprint, budget, settings.planner)
+    draft = registry.plan(fingerprint, budget, settings.planner, settings.wishes)
     if not draft.trainable:
         return budget
     machine.prepare(device, settings.deterministic)

@@ -6,23 +6,23 @@ what they changed is checked and said aloud.
 
 from autoseg import records
 from planners import registry, validation
-from planners.contracts import Budget, Fingerprint, Plan
+from planners.contracts import Budget, Fingerprint, Plan, Wishes
 from planners.errors import PlanningError
 
 algorithm_version = 2
 
 
-def plan(fingerprint: Fingerprint, budget: Budget, planner: str) -> Plan:
+def plan(fingerprint: Fingerprint, budget: Budget, planner: str, wishes: Wishes) -> Plan:
     """Let the named planner decide.
 
     Raises:
         UnknownPlanner: No planner has that name.
         PlanningError: No plan can be made; the message says what would make one possible.
     """
-    return registry.plan(fingerprint, budget, planner)
+    return registry.plan(fingerprint, budget, planner, wishes)
 
 
-def edits(kept: Plan, fingerprint: Fingerprint, budget: Budget, planner: str) -> tuple[str, ...]:
+def edits(kept: Plan, fingerprint: Fingerprint, budget: Budget, planner: str, wishes: Wishes) -> tuple[str, ...]:
     """What somebody changed in a plan since the planner made it, checked.
 
     Returns:
@@ -32,7 +32,7 @@ def edits(kept: Plan, fingerprint: Fingerprint, budget: Budget, planner: str) ->
         InvalidPlan: The plan was changed to one that cannot be carried out.
     """
     try:
-        made = registry.plan(fingerprint, budget, planner)
+        made = registry.plan(fingerprint, budget, planner, wishes)
     except PlanningError as error:
         changes: tuple[str, ...] = (f"all of it: the planner itself finds none ({error})",)
     else:

@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from planners.nnunet.configuration import Fit, fit
-from planners.nnunet.spacing import Grid, grid
+from planners.nnunet.spacing import Grid, Vector, grid
 from planners.nnunet.variants import Variant
 
 COVERED = 0.25  # of the median case; where a patch sees less, a low resolution is looked for
@@ -75,16 +75,17 @@ class Decisions:
     low: LowResolution
 
 
-def decide(data: Measured, variant: Variant, gpu_gb: float | None = None) -> Decisions:
+def decide(data: Measured, variant: Variant, gpu_gb: float | None = None, wanted_mm: Vector | None = None) -> Decisions:
     """Plan as nnU-Net 2.8.1 does.
 
     Args:
         data: The data set.
         variant: One of its four planners.
         gpu_gb: Memory to plan for; None takes the variant's own.
+        wanted_mm: A full resolution that overrides the rule, along the source axes.
     """
     memory = variant.gpu_gb if gpu_gb is None else gpu_gb
-    common = grid(data.spacings, data.shapes)
+    common = grid(data.spacings, data.shapes, wanted_mm)
     voxels = prod(common.median_shape) * data.cases
     volume, low = None, LowResolution(found=None, kept=False, steps=0)
     if common.median_shape[0] != 1:

@@ -10,6 +10,7 @@ from planners import cascade, schedule
 from planners import size as sizing
 from planners.axes import reordered
 from planners.contracts import (
+    NO_WISHES,
     Augmentation,
     Budget,
     ChannelFingerprint,
@@ -19,6 +20,7 @@ from planners.contracts import (
     Normalization,
     Plan,
     TrainingPlan,
+    Wishes,
 )
 from planners.errors import InfeasibleBudget, PlanningError
 from planners.nnunet import reasons, translation
@@ -31,24 +33,26 @@ FLAT_PATCH = 3.0  # a patch this much longer than thick is turned in its plane o
 ELONGATED = 1.5  # a plane longer than this is turned a little only
 
 
-def plan(fingerprint: Fingerprint, budget: Budget, variant: Variant) -> Plan:
+def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES, *, variant: Variant) -> Plan:
     """What the incumbent would decide, as a Plan.
 
     Args:
         fingerprint: The data.
         budget: Gives time, and memory where it was asked for; the incumbent measures neither.
+        wishes: What is not left to it.
         variant: One of its planners.
 
     Raises:
         InfeasibleBudget: The hours do not allow a useful number of steps.
+        ImpossibleWish: It plans no such configuration here.
         PlanningError: There is nothing to plan for.
     """
     if not fingerprint.cases:
         raise PlanningError("the fingerprint has no cases; planning needs at least one labelled case")
-    made = decide(translation.measured(fingerprint), variant, budget.device_gb)
+    made = decide(translation.measured(fingerprint), variant, budget.device_gb, wishes.spacing_mm)
     along = reordered(fingerprint, made.grid.forward)
-    parts = translation.parts(made, along, budget)
-    left_out = translation.skipped(made)
+    parts = translation.asked(translation.parts(made, along, budget), wishes.configurations)
+    left_out = translation.skipped(made, parts)
     steps, seconds, other_s = _steps(parts, budget)
     configurations = tuple(
         _configuration(part, own, seconds, made, along, budget) for part, own in zip(parts, steps, strict=True)

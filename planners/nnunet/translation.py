@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from planners import cost
+from planners import cascade, cost
 from planners import spacing as spacings
 from planners.contracts import (
     Budget,
@@ -15,6 +15,7 @@ from planners.contracts import (
     NetworkPlan,
     Skipped,
 )
+from planners.errors import ImpossibleWish
 from planners.memory import training_bytes
 from planners.nnunet.configuration import Fit
 from planners.nnunet.decisions import SCHEMES, Decisions, Measured
@@ -59,16 +60,41 @@ def _channel_name(channel: ChannelFingerprint) -> str:
 def parts(made: Decisions, along: Fingerprint, budget: Budget) -> tuple[Part, ...]:
     """The configurations, main one first; ``along`` is the fingerprint along the working axes."""
     found = {name: _part(name, fit, made, along, budget) for name, fit in _fits(made)}
-    cascade = found.get("3d_cascade_fullres")
-    if cascade is not None:  # it runs after its first stage
-        first_s = found["3d_lowres"].size.case_inference_s
-        size = replace(cascade.size, case_inference_s=cascade.size.case_inference_s + first_s)
-        found["3d_cascade_fullres"] = replace(cascade, size=size)
+    second = found.get(cascade.SECOND)
+    if second is not None:  # it runs after its first stage
+        first_s = found[cascade.FIRST].size.case_inference_s
+        size = replace(second.size, case_inference_s=second.size.case_inference_s + first_s)
+        found[cascade.SECOND] = replace(second, size=size)
     return tuple(found.values())
 
 
-def skipped(made: Decisions) -> tuple[Skipped, ...]:
-    """What was left out, and why."""
+def asked(found: tuple[Part, ...], names: tuple[ConfigurationName, ...] | None) -> tuple[Part, ...]:
+    """Those of the configurations that somebody asked for; None: all.
+
+    Raises:
+        ImpossibleWish: nnU-Net has no such configuration for these data, or its first stage was not asked for.
+    """
+    if names is None:
+        return found
+    there = [part.task.name for part in found]
+    missing = [name for name in names if name not in there]
+    if missing or not names:
+        raise ImpossibleWish(f"nnU-Net plans {', '.join(there)} for these data, not {', '.join(missing) or 'nothing'}")
+    if cascade.SECOND in names and cascade.FIRST not in names:
+        raise ImpossibleWish(f"{cascade.SECOND} builds on {cascade.FIRST}; ask for both")
+    return tuple(part for part in found if part.task.name in names)
+
+
+def skipped(made: Decisions, kept: tuple[Part, ...]) -> tuple[Skipped, ...]:
+    """What was left out, and why: by nnU-Net, or because nobody asked for it."""
+    there = {part.task.name for part in kept}
+    unasked = tuple(
+        Skipped(configuration=name, because="it was not asked for") for name, _ in _fits(made) if name not in there
+    )
+    return unasked + _never_planned(made)
+
+
+def _never_planned(made: Decisions) -> tuple[Skipped, ...]:
     if made.volume is None:
         because = "the images are single slices: there is no depth to see"
         return tuple(
