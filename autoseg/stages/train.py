@@ -174,7 +174,7 @@ def _publish(weights: dict[str, torch.Tensor], out: JobFolder) -> str:
 # ------------------------------------------------------------------------------------------------------------ cases
 
 
-def _source(job: Job, folder: PreparedFolder, previous: Previous | None) -> CaseSource:
+def _source(job: Job, folder: PreparedFolder, previous: Previous | None = None) -> CaseSource:
     """The training cases; asking it for a validation case is a bug and raises."""
     kept_out = set(job.validation) | set(job.dataset.split.holdout)
 
