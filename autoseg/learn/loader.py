@@ -26,6 +26,8 @@ from planners.contracts import TrainingPlan
 
 AHEAD = 2
 """Batches read in advance."""
+PREDICTED_SHARE = 0.25
+"""Of the memory for cases, that predictions of a previous stage may fill beside them; the latest used are kept."""
 
 
 class PatchSource(Protocol):
@@ -82,7 +84,8 @@ class CaseSource:
         self.members = tuple(tuple(m) for m in members)
         self._load = load
         self._previous = previous
-        self._predicted: dict[str, NDArray] = {}
+        self._predicted: OrderedDict[str, NDArray] = OrderedDict()
+        self._predicted_room = int(PREDICTED_SHARE * cache_bytes)
         self._ignore_index = ignore_index
         self._room = cache_bytes
         self._kept: dict[str, tuple[NDArray, NDArray]] = {}
@@ -115,8 +118,12 @@ class CaseSource:
         return self._tables[case]
 
     def _prediction(self, case: str) -> NDArray:
-        if case not in self._predicted and self._previous is not None:
-            self._predicted[case] = self._previous(case)  # one byte per voxel: all cases are kept
+        if case in self._predicted:
+            self._predicted.move_to_end(case)
+        elif self._previous is not None:
+            self._predicted[case] = self._previous(case)
+            while len(self._predicted) > 1 and sum(m.nbytes for m in self._predicted.values()) > self._predicted_room:
+                self._predicted.popitem(last=False)
         return self._predicted[case]
 
     def _arrays(self, case: str) -> tuple[NDArray, NDArray]:

@@ -130,3 +130,18 @@ def test_masks_turn_with_the_image_are_disturbed_and_keep_their_intensities():
     disturbed = STILL.model_copy(update={"masks": 2, "mask_border_probability": 1.0})
     batches = take(training_plan(augmentation=disturbed), 0, 6, cascaded(lambda labels: labels))
     assert any(not torch.equal(images[:, 1], (labels == 1).float()) for images, labels in batches)
+
+
+def test_predictions_of_a_previous_stage_stay_under_their_limit():
+    asked = []
+    cases = {name: ball_case(seed) for seed, name in enumerate("abc")}
+
+    def previous(case):
+        asked.append(case)
+        return cases[case][1]
+
+    room = 8 * cases["a"][1].nbytes  # a quarter of it holds two of the three
+    source = CaseSource(tuple("abc"), cases.__getitem__, ((1,),), previous=previous, cache_bytes=room)
+    for case in "abacab":
+        assert source.read(case, (0, 0, 0), (4, 4, 4))[0].shape == (2, 4, 4, 4)
+    assert asked == ["a", "b", "c", "b"]
