@@ -62,7 +62,7 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -
         reasons=(
             *reasons,
             why_order,
-            _precision_reason(budget),
+            sizing.precision_reason(budget),
             *(_skipped_reason(item) for item in skipped),
             *(_as_asked(reason, wishes) for _, own in parts for reason in own),
         ),
@@ -185,16 +185,6 @@ def _time_reason(size: Size, training: TrainingPlan, seconds: float, budget: Bud
 def _as_asked(reason: Reason, wishes: Wishes) -> Reason:
     full = reason.rule == "spacing.target" and reason.configuration != "3d_lowres"
     return spacings.asked_for(reason) if full and wishes.spacing_mm is not None else reason
-
-
-def _precision_reason(budget: Budget) -> Reason:
-    return Reason(
-        rule="network.precision",
-        saw=f"{budget.device_name} ({budget.device})",
-        chose=budget.precision,
-        because="the fastest precision of this machine that passed a numeric self-test",
-        source="measurement on this machine",
-    )
 
 
 def _skipped_reason(item: Skipped) -> Reason:

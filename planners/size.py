@@ -164,6 +164,17 @@ def reasons(task: Task, size: Size, budget: Budget) -> tuple[Reason, ...]:
     )
 
 
+def precision_reason(budget: Budget) -> Reason:
+    """Why the networks compute in this precision."""
+    return Reason(
+        rule="network.precision",
+        saw=f"{budget.device_name} ({budget.device})",
+        chose=budget.precision,
+        because="the fastest precision of this machine that passed a numeric self-test",
+        source="measurement on this machine",
+    )
+
+
 def times(edges: tuple[int, ...]) -> str:
     """Edges for people: "40 x 56 x 40"."""
     return " x ".join(str(edge) for edge in edges)

@@ -125,14 +125,13 @@ def _patch(configuration: Configuration) -> Iterator[str]:
 def _memory(configuration: Configuration, budget: Budget) -> Iterator[str]:
     network, training = configuration.network, configuration.training
     usable = usable_bytes(budget)
-    needed = [
-        training_bytes(network, training.patch_vox, batch, training.precision) for batch in range(1, training.batch + 1)
-    ]
-    if needed[-1] <= usable:
+    needed = training_bytes(network, training.patch_vox, training.batch, training.precision)
+    if needed <= usable:
         return
-    fitting = sum(size <= usable for size in needed)
-    way_out = f"a batch of {fitting} fits" if fitting else "not even a batch of 1 fits: make the patch smaller"
+    one, two = (training_bytes(network, training.patch_vox, batch, training.precision) for batch in (1, 2))
+    fitting = (usable - one) // (two - one) + 1  # each further patch costs the same
+    way_out = f"a batch of {fitting} fits" if fitting >= 1 else "not even a batch of 1 fits: make the patch smaller"
     yield (
         f"training: {training.batch} patches of {' x '.join(map(str, training.patch_vox))} voxels need "
-        f"{needed[-1] / 1e9:.2f} GB; expected at most {usable / 1e9:.2f} GB on {budget.device}: {way_out}"
+        f"{needed / 1e9:.2f} GB; expected at most {usable / 1e9:.2f} GB on {budget.device}: {way_out}"
     )

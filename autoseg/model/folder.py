@@ -150,6 +150,8 @@ def _require_consistent(record: Model, folder: ModelFolder) -> None:
                 f"the network of {configuration.name} maps {network.in_channels} channels to {network.heads} heads, "
                 f"expected {inputs} to {record.labels.heads}"
             )
+        if configuration.axes is not None and sorted(configuration.axes) != [0, 1, 2]:
+            problem = f"{configuration.name} works along axes {configuration.axes}, expected an order of 0, 1 and 2"
         if len(configuration.normalization) != channels:
             problem = (
                 f"{configuration.name} normalizes {len(configuration.normalization)} channels, expected {channels}"

@@ -4,7 +4,7 @@ from planners.contracts import Budget, Configuration, Fingerprint, Reason, Skipp
 from planners.memory import usable_bytes
 from planners.nnunet.decisions import MASKED_BELOW, Decisions
 from planners.nnunet.translation import Part, measured
-from planners.size import times
+from planners.size import precision_reason, times
 
 SOURCE = "nnU-Net 2.8.1, by observation"
 
@@ -22,13 +22,6 @@ def common(made: Decisions, along: Fingerprint, budget: Budget) -> tuple[Reason,
         )
         for channel, scheme, masked in zip(along.channels, made.normalization, made.masked, strict=True)
     )
-    precision = Reason(
-        rule="network.precision",
-        saw=f"{budget.device_name} ({budget.device})",
-        chose=budget.precision,
-        because="the fastest precision of this machine that passed a numeric self-test",
-        source="measurement on this machine",
-    )
     order = Reason(
         rule="axes.order",
         saw=f"target spacing {' x '.join(f'{mm:.4g}' for mm in made.grid.spacing_mm)} mm",
@@ -36,7 +29,7 @@ def common(made: Decisions, along: Fingerprint, budget: Budget) -> tuple[Reason,
         because="the axis of the largest target spacing comes first, in all cases alike",
         source=SOURCE,
     )
-    return (*normalization, precision, order)
+    return (*normalization, precision_reason(budget), order)
 
 
 def left_out(item: Skipped) -> Reason:

@@ -55,6 +55,15 @@ def test_the_second_stage_sees_the_masks_of_the_first(made):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+def test_axes_that_are_no_order_are_refused(made, tmp_path):
+    record = model.load(made, device="cpu").record
+    twisted = record.configurations[0].model_copy(update={"axes": (0, 0, 5)})
+    broken = record.model_copy(update={"configurations": (twisted, *record.configurations[1:])})
+    (tmp_path / "model.json").write_text(broken.model_dump_json())
+    with pytest.raises(RefusedError, match="expected an order of 0, 1 and 2"):
+        model.load(tmp_path, device="cpu")
+
+
 @pytest.mark.parametrize(
     "change",
     [
