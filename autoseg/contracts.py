@@ -263,6 +263,16 @@ class CurvePoint(Record):
     learning_rate: float
 
 
+class DryRun(Record):
+    """What a plan predicts of a configuration, and what a few steps of training on noise took."""
+
+    configuration: ConfigurationName
+    predicted_bytes: int
+    measured_bytes: int | None  # null: not measurable on this system
+    predicted_step_s: float
+    measured_step_s: float
+
+
 class TrainedModel(StageRecord):
     """One job: a configuration trained without one fold, and its predictions of that fold."""
 

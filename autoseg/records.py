@@ -3,9 +3,9 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pydantic import ValidationError
 
@@ -72,11 +72,16 @@ def _differences(before: object, now: object, where: str) -> Iterator[str]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Make a file appear with all its content, or not at all: temporary file, fsync, rename."""
+    """Make a file appear with all its content, or not at all."""
+    write_with(path, lambda file: file.write(content))
+
+
+def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Make a file appear with all that ``write`` writes, or not at all: temporary file, fsync, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with open(temporary, "wb") as file:
-        file.write(content)
+        write(file)
         file.flush()
         os.fsync(file.fileno())
     publish(temporary, path)

@@ -6,6 +6,7 @@ First what to train on (normalization, order of axes), then which configurations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 from planners import axes, cascade, intensity, schedule, topology, views
 from planners import size as sizing
@@ -28,6 +29,7 @@ from planners.contracts import (
     Wishes,
 )
 from planners.errors import InfeasibleBudget, PlanningError
+from planners.memory import planned_bytes
 from planners.size import Size, Task
 
 
@@ -83,6 +85,7 @@ def _configuration(
     """One configuration whose size and seconds per job are decided."""
     size = sizing.grow_batch(task, size, seconds, budget)
     training, reasons = _training(task, size, seconds, other_s, order, fingerprint, budget)
+    size = replace(size, memory_bytes=planned_bytes(size.network, training))
     configuration = Configuration(
         name=task.name,
         dimension=task.dimension,

@@ -1,45 +1,131 @@
-"""Peak memory of training a network, in bytes, from its layers.
+"""Peak memory of training a network, in bytes: one step is followed layer by layer, and its largest moment counts.
 
-Weights with all that optimizing adds to them, feature maps kept for the backward pass, the gradient of the widest
-layer, the loss, the batch, and a floor for the framework. Each term is counted on the high side: PyTorch was seen to
-keep just under two tensors per layer output where 2.5 are counted. (Isensee et al. 2024 report 7.7 GB on an A100 for
-a patch of 128 x 128 x 128, batch 2, 32 features; predicted here: 8.7 GB.)
+What a layer's forward pass keeps for the backward pass is freed there, layer by layer, while gradients appear. So the
+largest moment is the loss (many heads), the way back through the full resolution (large patches) or the update (many
+weights). All three are looked at. Copies were counted in memory traces of the networks at hand; on a CPU the allocator
+adds a share of its own, and libraries a floor: both fitted to the memory of fresh processes by
+``python -m benchmarks.planner_memory``, whose results are kept in ``benchmarks/results/planner_memory.md``. On
+accelerators none of this has been measured yet.
 """
 
 from math import prod
+from typing import Literal
 
-from planners.contracts import Budget, NetworkPlan, Precision
-from planners.layers import layers, parameters
+from planners.contracts import Budget, NetworkPlan, Precision, TrainingPlan
+from planners.layers import Layer, layers, parameters
 
-FLOOR_BYTES = 512 * 2**20  # libraries, kernels, allocator slack
-WEIGHT_BYTES = 24  # float32 weight, gradient, two AdamW moments, running average, temporary of the gradient norm
-KEPT_COPIES = 2.5  # of each layer's output, in the precision of the computation: convolved, normalised, concatenated
-WORKSPACE_COPIES = 3  # of the widest layer's input and output: gradients and what the kernels lay out anew
-LOSS_COPIES = 6  # of the network's outputs, in float32: logits, probabilities, targets and their gradients
-BATCH_COPIES = 2  # of images and labels, in float32: the batch at work and the one being loaded
+FLOOR_BYTES = 140 * 2**20  # libraries that load with the first step, their kernels, threads
+ALLOCATOR_SHARE = 0.25  # of the tensors, that the allocator holds beside them: blocks of other sizes, not yet returned
+BATCHES = 9  # copies of images and labels: read ahead (larger where they will be turned), turned, stacked, laid out
+STATE_BYTES = {"sgd": 12, "adamw": 16}  # per weight, in float32: itself, its running average, one moment or two
+GRADIENT_BYTES = 4  # per weight
+UNIT_COPIES = 2  # of a unit's output: before and after normalization; the activation works in place
+CONVOLUTION_COPIES = 1  # of a unit's output, in low precision: laid out anew to differentiate a convolution
+HEAD_COPIES = 2  # of a head's input, in low precision: in float32, to differentiate it
+WEIGHT_COPIES = 2  # of a layer's weights, in float32: their gradient as kernels make it, temporaries of the update
+
 USABLE_SHARE = {"cpu": 0.6, "accelerator": 0.85}  # of free memory; on a CPU, data and file cache live there too
 ELEMENT_BYTES: dict[Precision, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
 
+Optimizer = Literal["sgd", "adamw"]
+Loss = Literal["dice_ce", "dice_bce"]
 
-def training_bytes(network: NetworkPlan, patch: tuple[int, ...], batch: int, precision: Precision) -> int:
-    """Peak bytes of one training step.
+
+def training_bytes(
+    network: NetworkPlan,
+    patch: tuple[int, ...],
+    batch: int,
+    precision: Precision,
+    *,
+    optimizer: Optimizer = "adamw",
+    loss: Loss = "dice_bce",
+) -> int:
+    """Most bytes that training adds to a process, or takes from an accelerator.
+
+    Args:
+        network: The plan.
+        patch: Voxels along the patch's axes.
+        batch: Patches per step.
+        precision: Of the convolutions.
+        optimizer: By default the dearer one.
+        loss: By default the dearer one.
 
     >>> from planners.topology import unet
     >>> net = unet((128, 128, 128), (1.0, 1.0, 1.0), channels=1, heads=3, width=32, most_stages=6)
-    >>> round(training_bytes(net, (128, 128, 128), 2, "fp16") / 1e9, 1)
-    8.7
+    >>> round(training_bytes(net, (128, 128, 128), 2, "fp16", optimizer="sgd", loss="dice_ce") / 1e9, 1)
+    9.9
     """
-    walk = layers(network, patch)
-    element = ELEMENT_BYTES[precision]
-    per_weight = WEIGHT_BYTES + (element if precision != "fp32" else 0)
-    kept = KEPT_COPIES * element * sum(layer.outputs for layer in walk)
-    workspace = WORKSPACE_COPIES * element * max(layer.inputs + layer.outputs for layer in walk)
-    loss = LOSS_COPIES * 4 * sum(layer.outputs for layer in walk if layer.kind == "head")
-    data = BATCH_COPIES * 4 * (network.in_channels + 1) * prod(patch)
-    return FLOOR_BYTES + per_weight * parameters(network) + int(batch * (kept + workspace + loss + data))
+    walk, weights = layers(network, patch), parameters(network)
+    low = precision != "fp32"
+    largest = WEIGHT_COPIES * 4 * max(layer.weights for layer in walk)
+    step = _step_bytes(walk, network, batch, ELEMENT_BYTES[precision], loss) + largest
+    step += ELEMENT_BYTES[precision] * weights if low else 0
+    update = GRADIENT_BYTES * weights + largest
+    data = BATCHES * batch * prod(patch) * (4 * network.in_channels + 2)
+    tensors = STATE_BYTES[optimizer] * weights + max(step, update) + data
+    return FLOOR_BYTES + int((1 + ALLOCATOR_SHARE) * tensors)
+
+
+def planned_bytes(network: NetworkPlan, training: TrainingPlan) -> int:
+    """``training_bytes`` of a whole plan."""
+    return training_bytes(
+        network,
+        training.patch_vox,
+        training.batch,
+        training.precision,
+        optimizer=training.optimizer,
+        loss=training.loss,
+    )
 
 
 def usable_bytes(budget: Budget) -> int:
     """The part of the budget's memory that a plan may fill."""
     share = USABLE_SHARE["cpu" if budget.device == "cpu" else "accelerator"]
     return int(budget.memory_bytes * share)
+
+
+def _step_bytes(walk: tuple[Layer, ...], network: NetworkPlan, batch: int, element: int, loss: Loss) -> float:
+    """Feature maps, loss and gradients at the largest moment of a forward and a backward pass."""
+    low = element < 4
+    kept = [_kept_elements(layer) * element for layer in walk]
+    if low:
+        kept[0] += walk[0].inputs * element  # the image itself, converted
+    supervised = sorted((layer.outputs for layer in walk if layer.kind == "head"), reverse=True)
+    if len(supervised) > 1:
+        supervised.pop()  # the coarsest head has no loss
+    outputs, finest = sum(supervised), max(supervised, default=0)
+    saved, passing = _loss_bytes(loss, network.heads, low)
+    live = sum(kept) + element * outputs
+    peak = live + saved * outputs + passing * finest
+    gradients = 0.0  # of weights, and of feature maps that wait for the encoder; the same for all samples or not
+    for layer, freed in zip(reversed(walk), reversed(kept), strict=True):
+        peak = max(peak, live + gradients / batch + _passing_elements(layer, low) * element)
+        live -= freed
+        gradients += (GRADIENT_BYTES - (element if low else 0)) * layer.weights
+        if layer.kind == "up":
+            live += 2 * element * layer.outputs
+    return batch * peak
+
+
+def _kept_elements(layer: Layer) -> int:
+    """What one layer keeps for the backward pass."""
+    if layer.kind == "head":
+        return 0
+    return UNIT_COPIES * layer.outputs  # of a transposed convolution: joined with the skip connection
+
+
+def _passing_elements(layer: Layer, low: bool) -> float:
+    """What one layer needs beside that while it is differentiated."""
+    if layer.kind == "head":
+        return layer.inputs * (1 + (HEAD_COPIES if low else 0))
+    if layer.kind == "up":
+        return 2 * (layer.inputs + layer.outputs)
+    return max(2 * layer.outputs, layer.inputs + (CONVOLUTION_COPIES * layer.outputs if low else 0))
+
+
+def _loss_bytes(loss: Loss, heads: int, low: bool) -> tuple[float, float]:
+    """Per logit: what the loss keeps, and what it needs beside that for the finest output."""
+    targets = 9 / heads  # as integers of eight bytes, and whether they are annotated
+    if loss == "dice_ce":  # log-probabilities, probabilities, one-hot targets; products and gradients of both
+        return 9 + targets, 12 if low else 8
+    return 13 + targets, 8  # logits, targets and probabilities of each region in float32, targets; products

@@ -20,6 +20,17 @@ PLANNERS: dict[str, Planner] = {
 }
 
 
+def named(planner: str) -> Planner:
+    """The planner of that name.
+
+    Raises:
+        UnknownPlanner: There is none; the message lists those there are.
+    """
+    if planner not in PLANNERS:
+        raise UnknownPlanner(f"no planner {planner!r}; choose one of: {', '.join(sorted(PLANNERS))}")
+    return PLANNERS[planner]
+
+
 def plan(fingerprint: Fingerprint, budget: Budget, planner: str = "auto", wishes: Wishes = NO_WISHES) -> Plan:
     """Make all decisions for a data set on a machine.
 
@@ -34,8 +45,7 @@ def plan(fingerprint: Fingerprint, budget: Budget, planner: str = "auto", wishes
         ImpossibleWish: The data do not allow what was asked for.
         PlanningError: No plan can be made; the message says what would make one possible.
     """
-    if planner not in PLANNERS:
-        raise UnknownPlanner(f"no planner {planner!r}; choose one of: {', '.join(sorted(PLANNERS))}")
+    chosen = named(planner)
     if wishes.spacing_mm is not None and not fingerprint.spacing_known:
         raise ImpossibleWish("a spacing was asked for, but the files state none; leave it out, or correct the files")
-    return PLANNERS[planner](fingerprint, budget, wishes)
+    return chosen(fingerprint, budget, wishes)

@@ -17,7 +17,7 @@ import numpy as np
 from planners import cost, schedule
 from planners.contracts import Budget, ConfigurationName, NetworkPlan, Reason, Shape
 from planners.errors import InfeasibleBudget
-from planners.memory import training_bytes, usable_bytes
+from planners.memory import Loss, training_bytes, usable_bytes
 from planners.patch import Rung, ladder
 from planners.spacing import TargetSpacing
 from planners.topology import unet
@@ -42,6 +42,11 @@ class Task:
         return np.asarray(self.shapes, dtype=float)
 
     @property
+    def loss(self) -> Loss:
+        """Regions, which may overlap, have a head each; exclusive labels one more, for the background."""
+        return "dice_bce" if self.heads == self.labels else "dice_ce"
+
+    @property
     def patch_shape(self) -> tuple[int, ...]:
         """The typical image along the patch's axes."""
         return self.median_shape[3 - self.dimension :]
@@ -54,7 +59,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Size:
-    """A network, its patch and batch, and what they cost. ``limit`` is what kept the next rung out of reach."""
+    """A network, its patch and batch, and what they cost. ``limit`` is what kept the next rung out of reach.
+
+    Until the schedule is known, memory is that of the dearest optimizer.
+    """
 
     patch: tuple[int, ...]
     network: NetworkPlan
@@ -104,7 +112,7 @@ def grow_batch(task: Task, size: Size, seconds: float, budget: Budget) -> Size:
     aim = schedule.ambition(budget)
     most = min(aim.most_samples[task.dimension], aim.batch_voxels[task.dimension] // prod(size.patch))
     for batch in range(most, size.batch, -1):
-        larger = _with_batch(size, batch, budget)
+        larger = _with_batch(task, size, batch, budget)
         steps = schedule.steps_within(seconds, larger.step_s, budget)
         if larger.memory_bytes <= usable_bytes(budget) and steps >= aim.target_steps[task.dimension]:
             return larger
@@ -198,14 +206,14 @@ def _measured(task: Task, rung: Rung, batch: int, budget: Budget) -> Size:
         most_stages=schedule.ambition(budget).most_stages[task.dimension],
     )
     inference_s = cost.case_inference_s(network, rung.patch, task.edges, budget)
-    return _with_batch(Size(rung.patch, network, batch, 0, math.inf, inference_s), batch, budget)
+    return _with_batch(task, Size(rung.patch, network, batch, 0, math.inf, inference_s), batch, budget)
 
 
-def _with_batch(size: Size, batch: int, budget: Budget) -> Size:
+def _with_batch(task: Task, size: Size, batch: int, budget: Budget) -> Size:
     return replace(
         size,
         batch=batch,
-        memory_bytes=training_bytes(size.network, size.patch, batch, budget.precision),
+        memory_bytes=training_bytes(size.network, size.patch, batch, budget.precision, loss=task.loss),
         step_s=cost.step_s(size.network, size.patch, batch, budget),
     )
 

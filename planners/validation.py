@@ -8,7 +8,7 @@ from math import prod
 
 from planners.contracts import Budget, Configuration, Fingerprint, Plan
 from planners.errors import InvalidPlan
-from planners.memory import training_bytes, usable_bytes
+from planners.memory import planned_bytes, usable_bytes
 
 
 def check(plan: Plan, fingerprint: Fingerprint, budget: Budget) -> None:
@@ -124,13 +124,12 @@ def _patch(configuration: Configuration) -> Iterator[str]:
 
 def _memory(configuration: Configuration, budget: Budget) -> Iterator[str]:
     network, training = configuration.network, configuration.training
-    usable = usable_bytes(budget)
-    needed = training_bytes(network, training.patch_vox, training.batch, training.precision)
+    usable, needed = usable_bytes(budget), planned_bytes(network, training)
     if needed <= usable:
         return
-    one, two = (training_bytes(network, training.patch_vox, batch, training.precision) for batch in (1, 2))
-    fitting = (usable - one) // (two - one) + 1  # each further patch costs the same
-    way_out = f"a batch of {fitting} fits" if fitting >= 1 else "not even a batch of 1 fits: make the patch smaller"
+    smaller = (training.model_copy(update={"batch": batch}) for batch in range(training.batch - 1, 0, -1))
+    fitting = next((one.batch for one in smaller if planned_bytes(network, one) <= usable), None)
+    way_out = "not even a batch of 1 fits: make the patch smaller" if fitting is None else f"a batch of {fitting} fits"
     yield (
         f"training: {training.batch} patches of {' x '.join(map(str, training.patch_vox))} voxels need "
         f"{needed / 1e9:.2f} GB; expected at most {usable / 1e9:.2f} GB on {budget.device}: {way_out}"

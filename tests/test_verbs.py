@@ -8,15 +8,19 @@ import time
 
 import pandas
 import pytest
+from typer.testing import CliRunner
 
-from autoseg import phantoms
+from autoseg import phantoms, pipeline
 from autoseg.benchmark import benchmark, dataset_folders
-from autoseg.contracts import Settings
-from autoseg.errors import UsageError
+from autoseg.cli import app
+from autoseg.contracts import DryRun, Settings
+from autoseg.errors import ChangedInputs, UsageError
 from autoseg.events import silent
 from autoseg.inspection import inspect
 from autoseg.status import status
 from autoseg.workspace import Workspace, hold
+from planners.contracts import Plan
+from planners.errors import UnknownPlanner
 from tests import quick
 
 SHAPE = (12, 20, 16)
@@ -132,3 +136,30 @@ def test_inspect_answers_as_text_and_as_json(tasks):
     assert told["channels"] == ["R", "G", "B"]
     assert [label["value"] for label in told["labels"]] == [255]
     assert {"left_over", "audit", "orientation", "labelled"} <= set(told)
+
+
+def planned(out, *options):
+    answered = CliRunner().invoke(app, ["plan", str(out), *options])
+    assert answered.exit_code == 0, answered.exception
+    return answered.stdout
+
+
+def test_plan_answers_to_other_wishes_and_tries_what_it_planned(tasks, tmp_path):
+    out = quick.prepare(tmp_path / "out", ASKED)
+    with pipeline.opened(out, tasks / "Volumes", ASKED) as row:
+        assert [made.name for made in row.plan.configurations] == ["3d_fullres"]
+    made = Plan.model_validate_json(planned(out, "--configurations", "2d", "--json"))
+    assert [configuration.name for configuration in made.configurations] == ["2d"]
+    (tried,) = planned(out, "--verify", "--json").splitlines()  # the wish of the call before still stands
+    tried = DryRun.model_validate_json(tried)
+    assert (tried.configuration, tried.predicted_bytes) == ("2d", made.configurations[0].cost.memory_bytes)
+    assert tried.measured_step_s > 0
+    assert "Dry run" in planned(out, "--verify")
+
+
+def test_plan_does_not_undo_training_unasked(benchmarked):
+    out, _ = benchmarked
+    with pytest.raises(ChangedInputs, match="--planner"):
+        CliRunner().invoke(app, ["plan", str(out / "Volumes"), "--planner", "nnunet"], catch_exceptions=False)
+    with pytest.raises(UnknownPlanner, match="choose one of"):
+        CliRunner().invoke(app, ["plan", str(out / "Volumes"), "--planner", "best"], catch_exceptions=False)

@@ -6,8 +6,11 @@ from typing import Annotated, get_args
 
 import typer
 
-from autoseg.contracts import Settings
+from autoseg import records
+from autoseg.contracts import Run, Settings
 from autoseg.errors import UsageError
+from autoseg.workspace import Workspace
+from planners import registry
 from planners.contracts import ConfigurationName, Preset, Spacing
 
 Source = Annotated[Path, typer.Argument(help="Folder with images and masks, in any layout.", show_default=False)]
@@ -24,6 +27,7 @@ Deterministic = Annotated[
     bool, typer.Option("--deterministic", help="Same plan, seed, machine and versions: same weights and masks.")
 ]
 Planner = Annotated[str, typer.Option(help="Which planner chooses.")]
+AnotherPlanner = Annotated[str | None, typer.Option("--planner", help="Which planner chooses, if another than before.")]
 DeviceGb = Annotated[
     float | None, typer.Option(help="Memory to plan for, in GB. Default: what is free, or what the planner assumes.")
 ]
@@ -55,15 +59,15 @@ def settings(
 
     Raises:
         UsageError: A value out of range; the message says which values are allowed.
+        UnknownPlanner: No planner has that name.
     """
     if hours is not None and not 0 < hours < 10_000:
         raise UsageError(f"--hours {hours}: expected a number above 0")
     if not 0 <= holdout < 1:
         raise UsageError(f"--holdout {holdout}: expected a share from 0 to below 1, e.g. 0.2")
-    if device_gb is not None and not device_gb > 0:
-        raise UsageError(f"--device-gb {device_gb}: expected a number above 0, e.g. 8")
     if folds < 2:
         raise UsageError(f"--folds {folds}: expected 2 or more")
+    registry.named(planner)
     return Settings(
         hours=hours,
         preset=preset,
@@ -73,10 +77,40 @@ def settings(
         seed=seed,
         deterministic=deterministic,
         planner=planner,
-        device_gb=device_gb,
+        device_gb=_gigabytes(device_gb),
         configurations=None if configurations is None else _names(configurations),
         spacing_mm=None if spacing is None else _spacing(spacing),
     )
+
+
+def changed(
+    out: Path, planner: str | None, device_gb: float | None, configurations: str | None, spacing: str | None
+) -> Settings | None:
+    """The settings that a run folder was made with, but for those given here; None where none is given.
+
+    Raises:
+        UsageError: A value out of range, or no run folder.
+        UnknownPlanner: No planner has that name.
+    """
+    if (planner, device_gb, configurations, spacing) == (None,) * 4:
+        return None
+    if not Workspace(out).run.exists():
+        raise UsageError(f"{out}: not a run folder (no run.json); `autoseg dataset {out} --source SOURCE` makes one")
+    before = records.read(Workspace(out).run, Run).settings
+    registry.named(planner or before.planner)
+    update = {
+        "planner": planner,
+        "device_gb": _gigabytes(device_gb),
+        "configurations": None if configurations is None else _names(configurations),
+        "spacing_mm": None if spacing is None else _spacing(spacing),
+    }
+    return before.model_copy(update={name: value for name, value in update.items() if value is not None})
+
+
+def _gigabytes(number: float | None) -> float | None:
+    if number is not None and not 0 < number < math.inf:
+        raise UsageError(f"--device-gb {number}: expected a number above 0, e.g. 8")
+    return number
 
 
 def _names(text: str) -> tuple[ConfigurationName, ...]:

@@ -8,6 +8,7 @@ import typer
 from autoseg.cli import options
 from autoseg.cli.progress import shown
 from autoseg.errors import UsageError
+from autoseg.workspace import Workspace
 
 if TYPE_CHECKING:
     from autoseg.pipeline import Redo
@@ -58,17 +59,34 @@ def fingerprint(out: options.Out, replan: options.Replan = False) -> None:
     _stage("fingerprint", out, replan)
 
 
-def plan(out: options.Out, replan: options.Replan = False, as_json: options.Json = False) -> None:
-    """Choose spacing, patch, network and schedule, and say why."""
+def plan(
+    out: options.Out,
+    planner: options.AnotherPlanner = None,
+    device_gb: options.DeviceGb = None,
+    configurations: options.Configurations = None,
+    spacing: options.SpacingMm = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Try it: a few steps on noise, estimate against truth.")] = (
+        False
+    ),
+    replan: options.Replan = False,
+    as_json: options.Json = False,
+) -> None:
+    """Choose spacing, patch, network and schedule, and say why; plans anew where an option asks for something else."""
     from autoseg import pipeline
-    from autoseg.cli.tables import show_plan
+    from autoseg.cli import tables
+    from autoseg.row.verification import verify as dry_runs
 
-    with shown() as notify, pipeline.opened(out, redo=_redo(replan, False), notify=notify) as row:
+    asked = options.changed(out, planner, device_gb, configurations, spacing)
+    with shown() as notify, pipeline.opened(out, settings=asked, redo=_replanning(out, replan), notify=notify) as row:
         made = row.plan
+        tried = dry_runs(made, row.dataset.labels, row.budget.device, notify) if verify else ()
     if as_json:
-        typer.echo(made.model_dump_json(indent=1))
+        shown_records = tried if verify else (made,)
+        typer.echo("\n".join(record.model_dump_json(indent=None if verify else 1) for record in shown_records))
         return
-    show_plan(made)
+    tables.show_plan(made)
+    if verify:
+        tables.show_dry_runs(tried)
 
 
 def preprocess(out: options.Out, replan: options.Replan = False) -> None:
@@ -166,6 +184,11 @@ def _stage(attribute: str, out: Path, replan: bool, source: Path | None = None) 
     with shown() as notify, pipeline.opened(out, source, redo=_redo(replan, False), notify=notify) as row:
         getattr(row, attribute)
     typer.echo(f"{attribute}: done, see {out}")
+
+
+def _replanning(out: Path, replan: bool) -> "Redo":
+    """Planning anew loses nothing while nothing has been trained."""
+    return _redo(replan or not Workspace(out).folder("train").exists(), False)
 
 
 def _redo(replan: bool, keep_plan: bool) -> "Redo":

@@ -10,13 +10,14 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 import torch
 from torch import Tensor, nn
 
 from autoseg.errors import Interrupted, ResourceError
 from autoseg.events import Event, Notify, silent
-from autoseg.learn import checkpoint, networks
+from autoseg.learn import checkpoint, memory, networks
 from autoseg.learn.device import autocast
 from autoseg.learn.loader import Batches, PatchSource
 from autoseg.learn.losses import LOSSES, coarsen, supervision_weights
@@ -60,10 +61,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Store:
-    """Where checkpoints go. ``load`` gives the saved generations, newest first; ``save`` writes one atomically."""
+    """Where checkpoints go. ``load`` gives the saved generations, newest first; ``save`` makes one atomically of what
+    the function that it is given writes.
+    """
 
     load: Callable[[], Iterable[bytes]]
-    save: Callable[[bytes], None]
+    save: Callable[[Callable[[BinaryIO], None]], None]
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,11 @@ def train(task: Task, source: PatchSource, store: Store, device: torch.device, n
         Interrupted: From ``notify``; everything is saved.
         ResourceError: Training diverged again and again.
     """
+    with memory.recycling():
+        return _train(task, source, store, device, notify)
+
+
+def _train(task: Task, source: PatchSource, store: Store, device: torch.device, notify: Notify) -> Trained:
     state = _start(task, store, device)
     task = _from_now_on(task, state)
     while state.share < 1.0:
@@ -150,7 +158,6 @@ def _step(task: Task, source: PatchSource, state: TrainingState, images: Tensor,
     plan = task.training
     for group in state.optimizer.param_groups:
         group["lr"] = rate
-    state.optimizer.zero_grad(set_to_none=True)
     images = images.contiguous(memory_format=networks.layout(images.device, task.network.dimension))
     with autocast(images.device, plan.precision):
         outputs = _outputs(state.network, images, task.network.deep_supervision)
@@ -167,6 +174,7 @@ def _step(task: Task, source: PatchSource, state: TrainingState, images: Tensor,
         state.strikes += 1
         state.skipped += 1
     state.scaler.update()
+    state.optimizer.zero_grad(set_to_none=True)  # now, so that nobody keeps gradients while saving or reading ahead
     return value
 
 
@@ -242,7 +250,8 @@ class _Saver:
 
     def save(self, state: TrainingState) -> None:
         started = time.monotonic()
-        self._store.save(checkpoint.seal({"key": self._task.key, "state": state.to_dict()}))
+        sealed = {"key": self._task.key, "state": state.to_dict()}
+        self._store.save(lambda file: checkpoint.seal(sealed, file))
         self._last = time.monotonic()
         rare = min((self._last - started) / WRITING_SHARE, LONGEST_INTERVAL_S)
         self._interval = max(self._shortest, rare)

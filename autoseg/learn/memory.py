@@ -3,12 +3,19 @@
 Linux control groups limit containers and batch jobs; what the machine has beyond them only gets a process killed.
 """
 
+import contextlib
+import ctypes
 import math
 import os
+import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import torch
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+"""Names of switches, from malloc.h."""
 
 
 def cores() -> int:
@@ -34,6 +41,35 @@ def ram_bytes() -> int:
     free = int(psutil.virtual_memory().available)
     limits = [limit - used for limit, used in _cgroup_memory()]
     return max(0, min([free, *limits]))
+
+
+@contextlib.contextmanager
+def recycling() -> Iterator[None]:
+    """Within the ``with`` block, memory that is freed stays with this process; afterwards the system gets it back.
+
+    Every training step allocates the same tensors. GNU's C library would hand large ones back to the system and get
+    them anew as pages that must be cleared first: a training step took up to a quarter longer, and how much memory it
+    took was a matter of chance. Other C libraries have no such switches, and nothing changes.
+    """
+    library = _gnu_library()
+    if library is None:
+        yield
+        return
+    library.mallopt(_MMAP_MAX, 0)
+    library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        library.mallopt(_MMAP_MAX, 1 << 16)  # these three are where the library's own rules end up
+        library.mallopt(_MMAP_THRESHOLD, 32 << 20)
+        library.mallopt(_TRIM_THRESHOLD, 64 << 20)
+        library.malloc_trim(0)
+
+
+def _gnu_library() -> ctypes.CDLL | None:
+    if platform.libc_ver()[0] != "glibc":
+        return None
+    return ctypes.CDLL(None)
 
 
 def _cgroup_memory() -> list[tuple[int, int]]:

@@ -4,18 +4,16 @@ The planner predicts seconds per step from a few measured convolutions. The netw
 trained for a few steps on noise; the ratio corrects every later prediction.
 """
 
-import time
+import itertools
 from pathlib import Path
 from statistics import median
 
-import numpy as np
 import torch
 
 from autoseg.contracts import LabelSet, Settings
 from autoseg.events import Event, Notify
 from autoseg.learn import device as machine
-from autoseg.learn.loader import CaseSource
-from autoseg.learn.loop import Store, Task, train
+from autoseg.learn.dryrun import dry_run
 from planners import registry
 from planners.contracts import Budget, Configuration, Fingerprint
 
@@ -68,22 +66,10 @@ def calibrate(
 def step_s(configuration: Configuration, labels: LabelSet, device: torch.device, notify: Notify) -> float:
     """Seconds of one training step of a configuration, measured on noise with the real loop."""
     training = configuration.training.model_copy(update={"steps": STEPS, "seconds": LONGEST_S})
-    stamps: list[float] = []
+    done = itertools.count(1)
 
-    def note(event: Event) -> None:
-        stamps.append(time.perf_counter())
-        notify(Event(stage="budget", done=len(stamps), total=STEPS, unit="step", detail=configuration.name))
+    def tell() -> None:
+        notify(Event(stage="budget", done=next(done), total=STEPS, unit="step", detail=configuration.name))
 
-    task = Task(configuration.network, training, seed=0, name="budget")
-    train(task, _noise(configuration, labels), Store(load=lambda: (), save=lambda sealed: None), device, note)
-    steps_s = np.diff(stamps)
-    return float(median(steps_s[WARM_UP:] if len(steps_s) > WARM_UP else steps_s))
-
-
-def _noise(configuration: Configuration, labels: LabelSet) -> CaseSource:
-    """One case of noise, a patch wide, with every class in it."""
-    shape = (1, *configuration.training.patch_vox)[-3:]
-    generator = np.random.default_rng(0)
-    image = generator.normal(size=(configuration.network.in_channels, *shape)).astype(np.float32)
-    classes = generator.integers(0, len(labels.labels) + 1, shape).astype(np.uint8)
-    return CaseSource(("noise",), lambda case: (image, classes), labels.members)
+    steps_s = dry_run(configuration.network, training, labels.members, device, on_step=tell).steps_s
+    return median(steps_s[WARM_UP:] or steps_s[-1:])

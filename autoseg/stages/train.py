@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import safetensors.torch
@@ -130,7 +131,7 @@ def train(
     device = devices.resolve(job.budget.device)
     devices.prepare(device, job.budget.deterministic)
     task = loop.Task(job.chosen.network, job.schedule, job.seed, str(job))
-    store = loop.Store(lambda: _generations(out.checkpoint), lambda sealed: _save(out.checkpoint, sealed))
+    store = loop.Store(lambda: _generations(out.checkpoint), lambda write: _save(out.checkpoint, write))
     previous = None if first_stage is None else _previous(job, first_stage)
     trained = loop.train(task, _source(job, folder, previous), store, device, notify)
     digest = _publish(trained.weights, out)
@@ -220,12 +221,12 @@ def _generations(folder: Path) -> Iterator[bytes]:
             yield path.read_bytes()
 
 
-def _save(folder: Path, sealed: bytes) -> None:
+def _save(folder: Path, write: Callable[[BinaryIO], None]) -> None:
     """Keep the checkpoint before; at every moment at least one whole generation stands."""
     latest = folder / "latest"
     if latest.exists():
         latest.replace(folder / "previous")
-    records.write_bytes(latest, sealed)
+    records.write_with(latest, write)
 
 
 # ------------------------------------------------------------------------------------------------------ out of fold

@@ -1,3 +1,4 @@
+import io
 import math
 
 import numpy as np
@@ -22,7 +23,13 @@ class Memory:
 
     @property
     def store(self):
-        return Store(lambda: list(self.saved), lambda sealed: self.saved.insert(0, sealed))
+        return Store(lambda: list(self.saved), lambda write: self.saved.insert(0, written(write)))
+
+
+def written(write):
+    file = io.BytesIO()
+    write(file)
+    return file.getvalue()
 
 
 TWO_OUTPUTS = {"stages": 4, "strides": ((1, 1, 1), (2, 2, 2), (2, 2, 2), (1, 1, 1))}
@@ -175,7 +182,7 @@ def test_regions_with_two_heads():
 
 
 def test_damaged_bytes_are_noticed():
-    sealed = checkpoint.seal({"a": torch.arange(3), "b": [1, 2.0, "x"]})
+    sealed = written(lambda file: checkpoint.seal({"a": torch.arange(3), "b": [1, 2.0, "x"]}, file))
     assert torch.equal(checkpoint.unseal(sealed)["a"], torch.arange(3))
     for broken in (b"", sealed[:40], sealed[:-1], sealed[:-5] + b"x" + sealed[-4:]):
         with pytest.raises(checkpoint.DamagedCheckpointError):

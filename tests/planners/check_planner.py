@@ -1,7 +1,7 @@
 """The contract of a planner: ``check_planner`` holds for all, ``check_own`` for those that know the machine."""
 
 from planners.contracts import Budget, Configuration, Fingerprint, Plan
-from planners.memory import training_bytes, usable_bytes
+from planners.memory import planned_bytes, training_bytes, usable_bytes
 from planners.registry import Planner
 
 PLAN_RULES = {"intensity.normalization", "network.precision", "axes.order"}
@@ -38,10 +38,14 @@ def check_own(plan: Plan, budget: Budget) -> None:
     for configuration in plan.configurations:
         training = configuration.training
         network, patch = configuration.network, training.patch_vox
-        needed = training_bytes(network, patch, training.batch, training.precision)
-        assert needed == configuration.cost.memory_bytes <= usable_bytes(budget) <= budget.memory_bytes
+        assert (
+            planned_bytes(network, training)
+            == configuration.cost.memory_bytes
+            <= usable_bytes(budget)
+            <= budget.memory_bytes
+        )
         if training.batch < 2:
-            assert training_bytes(network, patch, 2, training.precision) > usable_bytes(budget)
+            assert training_bytes(network, patch, 2, training.precision, loss=training.loss) > usable_bytes(budget)
         assert training.steps >= 60
         assert (training.seconds is None) == (budget.hours is None or budget.deterministic)
     if budget.hours is not None:
