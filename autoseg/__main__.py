@@ -4,14 +4,13 @@ import os
 import sys
 import traceback
 
+from autoseg import environment
 from autoseg.errors import EXPECTED_ERRORS
 
 
 def main() -> None:
     """Run the command line; exit with the code that ``autoseg.errors`` gives each error."""
-    # Read when torch loads: how long its threads spin, waiting for each other. With the default a step takes many
-    # times as long as soon as another process wants a core; with this an idle machine is as fast as before.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    environment.settle()
 
     from autoseg.cli import app
 

@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import torch
 
+from autoseg import environment
 from autoseg.errors import ResourceError
 from autoseg.events import Event
 from autoseg.learn import device as machine
@@ -78,6 +79,7 @@ def dry_run_apart(
     Raises:
         ResourceError: There was not enough memory.
     """
+    environment.inherit()
     few = training.model_copy(update={"steps": MEMORY_STEPS, "seconds": None})
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         try:

@@ -7,14 +7,15 @@ import contextlib
 import ctypes
 import math
 import os
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import torch
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+from autoseg import environment
+
+_SMALL_BINS, _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = 1, -1, -3, -4
 """Names of switches, from malloc.h."""
 
 
@@ -57,19 +58,19 @@ def recycling() -> Iterator[None]:
         return
     library.mallopt(_MMAP_MAX, 0)
     library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    library.mallopt(_SMALL_BINS, 0)  # what lies between large blocks is joined to them, see ``autoseg.environment``
     try:
         yield
     finally:
-        library.mallopt(_MMAP_MAX, 1 << 16)  # these three are where the library's own rules end up
+        library.mallopt(_SMALL_BINS, 128)  # these four are the library's own, or where its rules end up
+        library.mallopt(_MMAP_MAX, 1 << 16)
         library.mallopt(_MMAP_THRESHOLD, 32 << 20)
         library.mallopt(_TRIM_THRESHOLD, 64 << 20)
         library.malloc_trim(0)
 
 
 def _gnu_library() -> ctypes.CDLL | None:
-    if platform.libc_ver()[0] != "glibc":
-        return None
-    return ctypes.CDLL(None)
+    return ctypes.CDLL(None) if environment.gnu() else None
 
 
 def _cgroup_memory() -> list[tuple[int, int]]:

@@ -4,6 +4,7 @@ import psutil
 import pytest
 import torch
 
+from autoseg import environment
 from autoseg.errors import ResourceError
 from autoseg.learn import memory
 from autoseg.learn.dryrun import MEMORY_STEPS, dry_run, dry_run_apart
@@ -42,7 +43,7 @@ def test_too_little_memory_is_an_error_that_says_what_to_do():
         dry_run_apart(network_plan(), training_plan(patch_vox=(1 << 14,) * 3), ONE, CPU)
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU library has the switches")
+@pytest.mark.skipif(not environment.gnu(), reason="only the GNU library has the switches")
 def test_freed_memory_stays_while_training_and_goes_back_afterwards():
     def held():
         return psutil.Process().memory_info().rss / 2**20
