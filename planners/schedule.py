@@ -7,6 +7,7 @@ still gets ``target_steps``: too few steps ruin a large network, while beyond th
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from planners.contracts import Budget, Fingerprint, Preset, Reason, TrainingPlan
 from planners.patch import WidthTable
@@ -69,14 +70,16 @@ ACCELERATOR = Ambition(
 
 # ------------------------------------------------------------------------------------------------------- descending
 LONG_SCHEDULE_STEPS = 20_000  # from here on SGD with momentum generalises best; below it has not the time to
-LEARNING_RATE = {"adamw": 2e-3, "sgd": 1e-2}
+LEARNING_RATE = {"adamw": 2e-3, "sgd": 1e-2}  # for REFERENCE_BATCH samples per step
+REFERENCE_BATCH = {2: 8, 3: 2}  # by dimension: what the rates were found with
+RATE_CHANGE = (0.5, 2.0)  # at most, for batches of other sizes
 MOMENTUM = {"adamw": 0.9, "sgd": 0.99}
 WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 3e-5}
 WARMUP_SHARE = {"adamw": 0.05, "sgd": 0.01}
 EMA_HORIZON_SHARE = 0.06  # of all steps, over which the shipped weights are averaged
 EMA_SHORTEST_HORIZON = 10  # steps
-RARE_FRACTION = 1e-3  # a label with fewer of all voxels is rare
-FOREGROUND_FRACTION = {"common": 0.33, "rare": 0.5}  # of patches that are centred on foreground
+FREQUENCY = (1e-2, 1e-4)  # of the rarest label among all voxels: common, rare; in between on a logarithmic scale
+FOREGROUND_FRACTION = (0.33, 0.5)  # of patches that are centred on foreground, where the rarest label is so frequent
 WHOLE_IMAGE_SHARE = 0.5  # a patch that covers less of the typical image misses labels; Dice is then summed per batch
 
 
@@ -123,12 +126,11 @@ def descent(base: TrainingPlan, fingerprint: Fingerprint, coverage: float) -> tu
     """
     kind = "sgd" if base.steps >= LONG_SCHEDULE_STEPS else "adamw"
     rarest = min((label.voxel_fraction for label in fingerprint.labels), default=0.0)
-    foreground = FOREGROUND_FRACTION["rare" if rarest < RARE_FRACTION else "common"]
     horizon = max(float(EMA_SHORTEST_HORIZON), EMA_HORIZON_SHARE * base.steps)
     training = base.model_copy(
         update={
             "optimizer": kind,
-            "learning_rate": LEARNING_RATE[kind],
+            "learning_rate": learning_rate(kind, base.batch, len(base.patch_vox)),
             "momentum": MOMENTUM[kind],
             "weight_decay": WEIGHT_DECAY[kind],
             "schedule": "poly" if kind == "sgd" else "cosine",
@@ -136,10 +138,36 @@ def descent(base: TrainingPlan, fingerprint: Fingerprint, coverage: float) -> tu
             "ema_decay": round(1 - 1 / horizon, 6),
             "loss": "dice_bce" if fingerprint.kind == "regions" else "dice_ce",
             "batch_dice": len(base.patch_vox) == 2 or coverage < WHOLE_IMAGE_SHARE,
-            "foreground_fraction": foreground,
+            "foreground_fraction": foreground_fraction(rarest),
         }
     )
     return training, (_optimizer_reason(training), _sampling_reason(training, rarest), _loss_reason(training, coverage))
+
+
+def learning_rate(kind: Literal["sgd", "adamw"], batch: int, dimension: int) -> float:
+    """Grows with the root of the batch: the gradient's noise shrinks by as much.
+
+    Source: Malladi et al. 2022 (arXiv:2205.10287) for adaptive steps; for the others on the careful side of the linear
+    rule of Goyal et al. 2017 (arXiv:1706.02677).
+
+    >>> learning_rate("adamw", 2, 3), learning_rate("adamw", 8, 3), learning_rate("adamw", 800, 3)
+    (0.002, 0.004, 0.004)
+    """
+    least, most = RATE_CHANGE
+    change = min(most, max(least, math.sqrt(batch / REFERENCE_BATCH[dimension])))
+    return float(f"{change * LEARNING_RATE[kind]:.3g}")
+
+
+def foreground_fraction(rarest: float) -> float:
+    """Share of patches that are centred on foreground, from the frequency of the rarest label.
+
+    >>> foreground_fraction(0.1), foreground_fraction(1e-3), foreground_fraction(0.0)
+    (0.33, 0.415, 0.5)
+    """
+    common, rare = (math.log(frequency) for frequency in FREQUENCY)
+    rarity = (common - math.log(max(rarest, FREQUENCY[1]))) / (common - rare)
+    low, high = FOREGROUND_FRACTION
+    return round(low + (high - low) * min(1.0, max(0.0, rarity)), 3)
 
 
 def _optimizer_reason(training: TrainingPlan) -> Reason:
@@ -151,10 +179,11 @@ def _optimizer_reason(training: TrainingPlan) -> Reason:
         source = "own experiments on hippocampus MRI and nuclei microscopy with minutes of training"
     return Reason(
         rule="schedule.learning_rate",
-        saw=f"{training.steps} steps per fold",
+        saw=f"{training.steps} steps per fold of {training.batch} patches each",
         chose=f"{training.optimizer}, learning rate {training.learning_rate:g}, {training.schedule} decay after "
         f"{training.warmup_share:.0%} warm-up; weights averaged with decay {training.ema_decay:g}",
-        because=f"{because} (the border is at {LONG_SCHEDULE_STEPS} steps); the average spans "
+        because=f"{because} (the border is at {LONG_SCHEDULE_STEPS} steps); the rate grows with the root of the batch, "
+        f"from {LEARNING_RATE[training.optimizer]:g} for {REFERENCE_BATCH[len(training.patch_vox)]}; the average spans "
         f"{EMA_HORIZON_SHARE:.0%} of the steps, so that it forgets the beginning and smooths the end",
         source=source,
     )
@@ -165,8 +194,8 @@ def _sampling_reason(training: TrainingPlan, rarest: float) -> Reason:
         rule="schedule.foreground",
         saw=f"the rarest label fills {rarest:.3%} of all voxels",
         chose=f"{training.foreground_fraction:.0%} of patches hold foreground for sure",
-        because=f"below {RARE_FRACTION:.1%} a label is met too seldom by chance; "
-        "more than half would teach that it is everywhere",
+        because=f"from {FREQUENCY[0]:.0%} of all voxels down to {FREQUENCY[1]:.2%} a label is met ever more seldom by "
+        "chance; more than half would teach that it is everywhere",
         source="Isensee et al., Nature Methods 18 (2021), oversampling; the share made to depend on rarity",
     )
 

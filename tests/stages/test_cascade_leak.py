@@ -105,7 +105,7 @@ def trained(seed, names, cases, settings, previous=None):
     undisturbed = {"masks": masks, "mask_border_probability": 0.0, "mask_loss_probability": 0.0}
     training = training_plan(augmentation=STILL.model_copy(update=undisturbed), **settings)
     source = CaseSource(names, cases.__getitem__, LABELS.members, previous=previous)
-    made = loop.train(loop.Task(plan, training, seed), source, loop.Store(tuple, lambda sealed: None), CPU)
+    made = loop.train(loop.Task(plan, training, seed), source, loop.Store(tuple, lambda write: None), CPU)
     network = networks.build(plan)
     network.load_state_dict(made.weights)
     return networks.place(network, CPU, plan.dimension)
