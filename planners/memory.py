@@ -14,9 +14,9 @@ from typing import Literal
 from planners.contracts import Budget, NetworkPlan, Precision, TrainingPlan
 from planners.layers import Layer, layers, parameters
 
-FLOOR_BYTES = 140 * 2**20  # libraries that load with the first step, their kernels, threads
-ALLOCATOR_SHARE = 0.25  # of the tensors, that the allocator holds beside them: blocks of other sizes, not yet returned
-BATCHES = 9  # copies of images and labels: read ahead (larger where they will be turned), turned, stacked, laid out
+FLOOR_BYTES = 160 * 2**20  # libraries that load with the first step, their kernels, threads
+ALLOCATOR_SHARE = 0.08  # of the tensors, that the allocator holds beside them: room between blocks in use
+BATCHES = 14  # copies of images and labels: read ahead (larger where they will be turned), turned, stacked, laid out
 STATE_BYTES = {"sgd": 12, "adamw": 16}  # per weight, in float32: itself, its running average, one moment or two
 GRADIENT_BYTES = 4  # per weight
 UNIT_COPIES = 2  # of a unit's output: before and after normalization; the activation works in place

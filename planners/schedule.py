@@ -71,7 +71,7 @@ ACCELERATOR = Ambition(
 # ------------------------------------------------------------------------------------------------------- descending
 LONG_SCHEDULE_STEPS = 20_000  # from here on SGD with momentum generalises best; below it has not the time to
 LEARNING_RATE = {"adamw": 2e-3, "sgd": 1e-2}  # for REFERENCE_BATCH samples per step
-REFERENCE_BATCH = {2: 8, 3: 2}  # by dimension: what the rates were found with
+REFERENCE_BATCH = {2: 4, 3: 2}  # by dimension: what the rates were found with
 RATE_CHANGE = (0.5, 2.0)  # at most, for batches of other sizes
 MOMENTUM = {"adamw": 0.9, "sgd": 0.99}
 WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 3e-5}
