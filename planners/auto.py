@@ -27,7 +27,7 @@ from planners.contracts import (
     TrainingPlan,
     Wishes,
 )
-from planners.errors import InfeasibleBudget, PlanningError
+from planners.errors import InfeasibleBudget
 from planners.size import Size, Task
 
 
@@ -37,10 +37,7 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -
     Raises:
         InfeasibleBudget: Memory or hours do not allow even the smallest network.
         ImpossibleWish: The data do not allow what was asked for.
-        PlanningError: There is nothing to plan for.
     """
-    if not fingerprint.cases:
-        raise PlanningError("the fingerprint has no cases; planning needs at least one labelled case")
     normalization, reasons = intensity.normalization(fingerprint)
     order, why_order = axes.working_axes(fingerprint)
     fingerprint = axes.reordered(fingerprint, order)

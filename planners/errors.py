@@ -1,6 +1,8 @@
 """Errors of planning.
 
 PlanningError (exit code 4)
+├── InvalidFingerprint  the data have sizes or values that no image can have
+├── InvalidBudget       the machine has numbers that no machine can have
 ├── InfeasibleBudget    no plan fits the memory or the hours
 ├── ImpossibleWish      the data do not allow what was asked for
 ├── InvalidPlan         an edited plan cannot be carried out
@@ -12,6 +14,16 @@ class PlanningError(ValueError):
     """No plan can be made; the message says what would make one possible."""
 
     exit_code = 4
+
+
+class InvalidFingerprint(PlanningError):
+    """The data cannot be planned for; the message names each case, channel or label, what is wrong and what to do."""
+
+    exit_code = 3
+
+
+class InvalidBudget(PlanningError):
+    """The machine cannot be planned for; the message names each number, what is wrong and what to do."""
 
 
 class InfeasibleBudget(PlanningError):

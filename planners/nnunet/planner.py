@@ -22,7 +22,7 @@ from planners.contracts import (
     TrainingPlan,
     Wishes,
 )
-from planners.errors import InfeasibleBudget, PlanningError
+from planners.errors import InfeasibleBudget
 from planners.nnunet import reasons, translation
 from planners.nnunet.decisions import Decisions, decide
 from planners.nnunet.translation import Part
@@ -45,10 +45,8 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES, *
     Raises:
         InfeasibleBudget: The hours do not allow a useful number of steps.
         ImpossibleWish: It plans no such configuration here.
-        PlanningError: There is nothing to plan for.
+        PlanningError: Its rules give no plan for voxels of this shape.
     """
-    if not fingerprint.cases:
-        raise PlanningError("the fingerprint has no cases; planning needs at least one labelled case")
     made = decide(translation.measured(fingerprint), variant, budget.device_gb, wishes.spacing_mm)
     along = reordered(fingerprint, made.grid.forward)
     parts = translation.asked(translation.parts(made, along, budget), wishes.configurations)
