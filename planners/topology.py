@@ -6,6 +6,7 @@ axis simply joins some stages later: there is no threshold at which data turn fr
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Literal
 
@@ -35,6 +36,7 @@ class Topology:
         return tuple(-(-edge // divisor) * divisor for edge, divisor in zip(patch, self.divisors, strict=True))
 
 
+@lru_cache(maxsize=1024)  # neighbouring rungs of a ladder ask for the same ones
 def topology(patch: tuple[int, ...], spacing_mm: tuple[float, ...], most_stages: int) -> Topology:
     """Pool until no axis is long enough, thick axes later than thin ones.
 
