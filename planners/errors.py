@@ -27,11 +27,18 @@ class InvalidBudget(PlanningError):
 
 
 class InfeasibleBudget(PlanningError):
-    """The budget is too small. ``smallest_hours`` is what would do, where time is what lacks."""
+    """The budget is too small.
 
-    def __init__(self, message: str, *, smallest_hours: float | None = None) -> None:
+    Attributes:
+        smallest_hours: What would do, where time is what lacks; else None.
+        smallest_bytes: ``memory_bytes`` that would do (and ``device_gb``, for planners that go by it), where memory is
+            what lacks; else None. Whether the time then suffices is another question.
+    """
+
+    def __init__(self, message: str, *, smallest_hours: float | None = None, smallest_bytes: int | None = None) -> None:
         super().__init__(message)
         self.smallest_hours = smallest_hours
+        self.smallest_bytes = smallest_bytes
 
 
 class ImpossibleWish(PlanningError):

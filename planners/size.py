@@ -6,6 +6,7 @@ can only lead up the ladder.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -158,7 +159,7 @@ def reasons(task: Task, size: Size, budget: Budget) -> tuple[Reason, ...]:
             rule="patch.batch",
             saw=f"{size.memory_bytes / 1e9:.2f} GB predicted for {size.batch} patches, {usable} usable",
             chose=f"{size.batch} patches per step",
-            because=_batch_because(size, aim.fewest_samples[task.dimension]),
+            because=_batch_because(size, aim.fewest_samples[task.dimension], budget),
             source="Isensee et al., Nature Methods 18 (2021), batch size; patch before batch",
         ),
     )
@@ -175,13 +176,24 @@ def precision_reason(budget: Budget) -> Reason:
     )
 
 
+def gb_up(count: int) -> str:
+    """Bytes for people, rounded up: what is said would do, whichever way it is read back.
+
+    >>> gb_up(1_239_999_999), gb_up(1_240_000_000)
+    ('1.24 GB', '1.25 GB')
+    """
+    return f"{(count // 10**7 + 1) / 100:.2f} GB"
+
+
 def times(edges: tuple[int, ...]) -> str:
     """Edges for people: "40 x 56 x 40"."""
     return " x ".join(str(edge) for edge in edges)
 
 
-def _batch_because(size: Size, fewest: int) -> str:
+def _batch_because(size: Size, fewest: int, budget: Budget) -> str:
     if size.batch < fewest:
+        if _with_batch(size, size.batch + 1, budget).memory_bytes <= usable_bytes(budget):
+            return "more would leave too few steps in the hours given, even with the smallest patch"
         return "more do not fit the memory, even with the smallest patch"
     if size.batch == fewest:
         return "the smallest batch with a steady gradient: patch, width and steps are worth more"
@@ -211,14 +223,27 @@ def _with_batch(size: Size, batch: int, budget: Budget) -> Size:
 
 
 def _lowest(task: Task, rung: Rung, limit: Literal["image", "memory", "time"], budget: Budget) -> Size:
-    """The lowest rung, with fewer samples if memory forces it."""
+    """The lowest rung, with fewer samples if memory forces it, or if hours would else leave too few steps to learn."""
     fewest = schedule.ambition(budget).fewest_samples[task.dimension]
     for batch in range(fewest, 0, -1):
         size = _measured(task, rung, batch, budget)
-        if size.memory_bytes <= usable_bytes(budget):
+        learns = budget.hours is None or steps_alone(task, size, budget) >= schedule.FEWEST_STEPS
+        if size.memory_bytes <= usable_bytes(budget) and (learns or batch == 1):
             return replace(size, limit=limit, next_rung="the lowest rung")
+    smallest_bytes = _memory_for(size.memory_bytes, budget)
     raise InfeasibleBudget(
         f"{task.name}: the smallest network (patch {times(rung.patch)}, {rung.width} features, batch 1) needs "
         f"{size.memory_bytes / 1e9:.2f} GB to train, but only {usable_bytes(budget) / 1e9:.2f} GB of the "
-        f"{budget.memory_bytes / 1e9:.2f} GB free on {budget.device} may be used; free memory or choose another device"
+        f"{budget.memory_bytes / 1e9:.2f} GB free on {budget.device} may be used; give at least "
+        f"{gb_up(smallest_bytes)}: free memory or choose another device",
+        smallest_bytes=smallest_bytes,
     )
+
+
+def _memory_for(needed: int, budget: Budget) -> int:
+    """The least ``memory_bytes`` of which a plan may fill ``needed`` bytes."""
+
+    def usable(free: int) -> int:
+        return usable_bytes(budget.model_copy(update={"memory_bytes": free}))
+
+    return bisect_left(range(2**62), needed, key=usable)

@@ -133,7 +133,7 @@ def _budget(budget: Budget) -> Iterator[str]:
 
 def _throughputs(budget: Budget) -> Iterator[str]:
     if not budget.throughputs:
-        yield f"no measured throughput of {budget.device}; expected one per dimension at least; {MEASURE_AGAIN}"
+        yield f"no measured throughput of {budget.device}; expected one or more; {MEASURE_AGAIN}"
     for index, speed in enumerate(budget.throughputs):
         for field in ("flops_per_s", "bytes_per_s"):
             value = getattr(speed, field)

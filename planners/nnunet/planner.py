@@ -24,7 +24,7 @@ from planners.contracts import (
 )
 from planners.errors import InfeasibleBudget
 from planners.nnunet import reasons, translation
-from planners.nnunet.decisions import Decisions, decide
+from planners.nnunet.decisions import Decisions, Measured, decide
 from planners.nnunet.translation import Part
 from planners.nnunet.variants import Variant
 
@@ -43,11 +43,11 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES, *
         variant: One of its planners.
 
     Raises:
-        InfeasibleBudget: The hours do not allow a useful number of steps.
+        InfeasibleBudget: The hours do not allow a useful number of steps, or the memory no patch.
         ImpossibleWish: It plans no such configuration here.
         PlanningError: Its rules give no plan for voxels of this shape.
     """
-    made = decide(translation.measured(fingerprint), variant, budget.device_gb, wishes.spacing_mm)
+    made = _decided(fingerprint, budget, wishes, variant)
     along = reordered(fingerprint, made.grid.forward)
     parts = translation.asked(translation.parts(made, along, budget), wishes.configurations)
     left_out = translation.skipped(made, parts)
@@ -75,6 +75,35 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES, *
         ),
         predicted_hours=(training_s + other_s) / 3600,
     )
+
+
+def _decided(fingerprint: Fingerprint, budget: Budget, wishes: Wishes, variant: Variant) -> Decisions:
+    data, gpu_gb = translation.measured(fingerprint), budget.device_gb or variant.gpu_gb
+    try:
+        return decide(data, variant, gpu_gb, wishes.spacing_mm)
+    except InfeasibleBudget as error:
+        enough = _enough_bytes(data, gpu_gb, wishes, variant)
+        raise InfeasibleBudget(
+            f"for {gpu_gb:g} GB of GPU memory nnU-Net's rules allow no patch at all in one of their configurations; "
+            f"give at least {enough / 1e9:.2f} GB, or the planner auto",
+            smallest_bytes=enough,
+        ) from error
+
+
+def _enough_bytes(data: Measured, gpu_gb: float, wishes: Wishes, variant: Variant) -> int:
+    """Memory that does, to a factor of two: which grids are tried depends on it, so the least is not worth its search.
+
+    Raises:
+        PlanningError: With more memory its rules have no plan for other reasons.
+    """
+    enough = max(1, math.ceil(100 * gpu_gb)) * 10**7
+    while True:
+        try:
+            decide(data, variant, enough / 1e9, wishes.spacing_mm)
+        except InfeasibleBudget:
+            enough *= 2
+        else:
+            return enough
 
 
 def _steps(parts: tuple[Part, ...], budget: Budget) -> tuple[list[int], float, float]:
