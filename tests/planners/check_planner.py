@@ -3,6 +3,7 @@
 from planners.contracts import Budget, Configuration, Fingerprint, Plan
 from planners.memory import training_bytes, usable_bytes
 from planners.registry import Planner
+from planners.schedule import CLOCK_HEADROOM, FEWEST_STEPS
 
 PLAN_RULES = {"intensity.normalization", "network.precision", "axes.order"}
 CONFIGURATION_RULES = {
@@ -34,15 +35,16 @@ def check_planner(planner: Planner, fingerprint: Fingerprint, budget: Budget) ->
 
 
 def check_own(plan: Plan, budget: Budget) -> None:
-    """Fits the memory in bytes and the hours; batches of two unless memory forbids."""
+    """Fits the memory in bytes and the hours; batches of two unless memory forbids or hours allow hardly a step."""
     for configuration in plan.configurations:
         training = configuration.training
         network, patch = configuration.network, training.patch_vox
         needed = training_bytes(network, patch, training.batch, training.precision)
         assert needed == configuration.cost.memory_bytes <= usable_bytes(budget) <= budget.memory_bytes
         if training.batch < 2:
-            assert training_bytes(network, patch, 2, training.precision) > usable_bytes(budget)
-        assert training.steps >= 60
+            hardly_a_step = budget.hours is not None and training.steps <= 2 * CLOCK_HEADROOM * (FEWEST_STEPS + 1)
+            assert hardly_a_step or training_bytes(network, patch, 2, training.precision) > usable_bytes(budget)
+        assert training.steps >= FEWEST_STEPS
         assert (training.seconds is None) == (budget.hours is None or budget.deterministic)
     if budget.hours is not None:
         assert plan.predicted_hours <= budget.hours
