@@ -119,9 +119,12 @@ def _cube_mm(fine: Spacing, edges: Shape) -> float:
 
 
 def as_if(fingerprint: Fingerprint, spacing_mm: Spacing) -> Fingerprint:
-    """The fingerprint as it would be if all cases had been resampled to a spacing that somebody asked for."""
+    """The fingerprint as it would be if all cases had been resampled to a spacing that somebody asked for.
+
+    Single slices stay single slices, whatever was asked for across them.
+    """
     z_mm, y_mm, x_mm = spacing_mm
-    shapes = resampled_shapes(fingerprint, (z_mm, y_mm, x_mm))
+    shapes = resampled_shapes(fingerprint, (None if fingerprint.dimension == 2 else z_mm, y_mm, x_mm))
     cases = tuple(
         case.model_copy(update={"shape": shape, "cropped_shape": shape, "spacing_mm": spacing_mm})
         for case, shape in zip(fingerprint.cases, shapes, strict=True)

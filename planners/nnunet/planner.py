@@ -22,9 +22,10 @@ from planners.contracts import (
     TrainingPlan,
     Wishes,
 )
-from planners.errors import InfeasibleBudget
+from planners.errors import InfeasibleBudget, PlanningError
 from planners.nnunet import reasons, translation
 from planners.nnunet.decisions import Decisions, Measured, decide
+from planners.nnunet.spacing import Vector
 from planners.nnunet.translation import Part
 from planners.nnunet.variants import Variant
 
@@ -79,18 +80,26 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES, *
 
 def _decided(fingerprint: Fingerprint, budget: Budget, wishes: Wishes, variant: Variant) -> Decisions:
     data, gpu_gb = translation.measured(fingerprint), budget.device_gb or variant.gpu_gb
+    wanted_mm = translation.wanted(fingerprint, wishes)
     try:
-        return decide(data, variant, gpu_gb, wishes.spacing_mm)
+        made = decide(data, variant, gpu_gb, wanted_mm)
     except InfeasibleBudget as error:
-        enough = _enough_bytes(data, gpu_gb, wishes, variant)
+        enough = _enough_bytes(data, variant, gpu_gb, wanted_mm)
         raise InfeasibleBudget(
             f"for {gpu_gb:g} GB of GPU memory nnU-Net's rules allow no patch at all in one of their configurations; "
             f"give at least {enough / 1e9:.2f} GB, or the planner auto",
             smallest_bytes=enough,
         ) from error
+    if fingerprint.dimension == 2 and made.grid.forward[0] != 0:
+        raise PlanningError(
+            f"nnU-Net's rules take single images for slices {translation.PLANE_APART_MM:g} mm apart, and across pixels "
+            f"of {made.grid.spacing_mm[0]:g} mm they would cut them: there is no such plan; choose another planner, "
+            "e.g. auto"
+        )
+    return made
 
 
-def _enough_bytes(data: Measured, gpu_gb: float, wishes: Wishes, variant: Variant) -> int:
+def _enough_bytes(data: Measured, variant: Variant, gpu_gb: float, wanted_mm: Vector | None) -> int:
     """Memory that does, to a factor of two: which grids are tried depends on it, so the least is not worth its search.
 
     Raises:
@@ -99,7 +108,7 @@ def _enough_bytes(data: Measured, gpu_gb: float, wishes: Wishes, variant: Varian
     enough = max(1, math.ceil(100 * gpu_gb)) * 10**7
     while True:
         try:
-            decide(data, variant, enough / 1e9, wishes.spacing_mm)
+            decide(data, variant, enough / 1e9, wanted_mm)
         except InfeasibleBudget:
             enough *= 2
         else:
