@@ -5,7 +5,7 @@ First what to train on (normalization, order of axes), then which configurations
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from planners import axes, cascade, intensity, schedule, topology, views
 from planners import size as sizing
@@ -29,6 +29,7 @@ from planners.contracts import (
 )
 from planners.errors import InfeasibleBudget
 from planners.size import Size, Task
+from planners.views import Sized
 
 
 def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -> Plan:
@@ -47,9 +48,9 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -
     sized, skipped = views.choose(fingerprint, budget, wishes.configurations)
     other_s = sizing.other_s(sized, budget)
     seconds = schedule.job_seconds(budget, other_s, budget.folds * len(sized))
-    parts = [
-        _configuration(task, size, seconds, other_s, normalization, order, fingerprint, budget) for task, size in sized
-    ]
+    sized = [(task, _with_batch(task, size, seconds, budget)) for task, size in sized]
+    _refuse_hopeless_hours(sized, seconds, other_s, budget)
+    parts = [_configuration(task, size, seconds, normalization, order, fingerprint, budget) for task, size in sized]
     configurations = tuple(configuration for configuration, _ in parts)
     training_s = sum(budget.folds * configuration.cost.fold_training_s for configuration in configurations)
     return Plan(
@@ -71,15 +72,13 @@ def _configuration(
     task: Task,
     size: Size,
     seconds: float,
-    other_s: float,
     normalization: tuple[Normalization, ...],
     order: Axes | None,
     fingerprint: Fingerprint,
     budget: Budget,
 ) -> tuple[Configuration, tuple[Reason, ...]]:
     """One configuration whose size and seconds per job are decided."""
-    size = sizing.grow_batch(task, size, seconds, budget)
-    training, reasons = _training(task, size, seconds, other_s, order, fingerprint, budget)
+    training, reasons = _training(task, size, seconds, order, fingerprint, budget)
     configuration = Configuration(
         name=task.name,
         dimension=task.dimension,
@@ -112,12 +111,13 @@ def _training(
     task: Task,
     size: Size,
     seconds: float,
-    other_s: float,
     order: Axes | None,
     fingerprint: Fingerprint,
     budget: Budget,
 ) -> tuple[TrainingPlan, tuple[Reason, ...]]:
-    steps = _steps(task, size, seconds, other_s, budget)
+    steps = schedule.steps_within(seconds, size.step_s, budget)
+    if budget.hours is None:
+        steps = max(steps, schedule.FEWEST_STEPS_WITHOUT_HOURS)
     depth, height, width = task.spacing_mm
     scale: Spacing = (height if depth is None else depth, height, width)
     augmented, why_augmented = augmentation(fingerprint, task.dimension, size.patch, scale, steps, order)
@@ -137,14 +137,18 @@ def _training(
     return training, reasons
 
 
-def _steps(task: Task, size: Size, seconds: float, other_s: float, budget: Budget) -> int:
-    """Steps of a job; enough to learn something, or no plan."""
+def _with_batch(task: Task, size: Size, seconds: float, budget: Budget) -> Size:
+    """The size with the batch that suits what time there is."""
+    return sizing.shrink_batch(sizing.grow_batch(task, size, seconds, budget), seconds, budget)
+
+
+def _refuse_hopeless_hours(sized: Sequence[Sized], seconds: float, other_s: float, budget: Budget) -> None:
+    """No plan where the slowest job would not learn something."""
+    task, size = max(sized, key=lambda one: one[1].step_s)
     steps = schedule.steps_within(seconds, size.step_s, budget)
-    if budget.hours is None:
-        return max(steps, schedule.FEWEST_STEPS_WITHOUT_HOURS)
-    if steps >= schedule.FEWEST_STEPS:
-        return steps
-    hours = schedule.smallest_hours(budget, size.step_s, other_s, budget.folds)
+    if budget.hours is None or steps >= schedule.FEWEST_STEPS:
+        return
+    hours = schedule.smallest_hours(budget, size.step_s, other_s, budget.folds * len(sized))
     raise InfeasibleBudget(
         f"{budget.hours:g} hours leave {steps} training steps for each of {budget.folds} folds of {task.name}, and "
         f"fewer than {schedule.FEWEST_STEPS} teach nothing: everything but training is predicted to take "

@@ -30,7 +30,8 @@ class InfeasibleBudget(PlanningError):
     """The budget is too small.
 
     Attributes:
-        smallest_hours: What would do, where time is what lacks; else None.
+        smallest_hours: What would do, where time is what lacks; else None. Several configurations that were asked for
+            grow with the hours, and may then want more.
         smallest_bytes: ``memory_bytes`` that would do (and ``device_gb``, for planners that go by it), where memory is
             what lacks; else None. Whether the time then suffices is another question.
     """

@@ -112,6 +112,15 @@ def grow_batch(task: Task, size: Size, seconds: float, budget: Budget) -> Size:
     return size
 
 
+def shrink_batch(size: Size, seconds: float, budget: Budget) -> Size:
+    """The batch, or the largest one below it with which the hours leave enough steps to learn; else one."""
+    while budget.hours is not None and size.batch > 1:
+        if schedule.steps_within(seconds, size.step_s, budget) >= schedule.FEWEST_STEPS:
+            break
+        size = _with_batch(size, size.batch - 1, budget)
+    return size
+
+
 def steps_alone(task: Task, size: Size, budget: Budget) -> int:
     """Steps per fold if this were the only configuration."""
     seconds = schedule.job_seconds(budget, other_s([(task, size)], budget), budget.folds)
@@ -223,12 +232,11 @@ def _with_batch(size: Size, batch: int, budget: Budget) -> Size:
 
 
 def _lowest(task: Task, rung: Rung, limit: Literal["image", "memory", "time"], budget: Budget) -> Size:
-    """The lowest rung, with fewer samples if memory forces it, or if hours would else leave too few steps to learn."""
+    """The lowest rung, with fewer samples if memory forces it."""
     fewest = schedule.ambition(budget).fewest_samples[task.dimension]
     for batch in range(fewest, 0, -1):
         size = _measured(task, rung, batch, budget)
-        learns = budget.hours is None or steps_alone(task, size, budget) >= schedule.FEWEST_STEPS
-        if size.memory_bytes <= usable_bytes(budget) and (learns or batch == 1):
+        if size.memory_bytes <= usable_bytes(budget):
             return replace(size, limit=limit, next_rung="the lowest rung")
     smallest_bytes = _memory_for(size.memory_bytes, budget)
     raise InfeasibleBudget(
