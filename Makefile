@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TORCH := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 
-.PHONY: help demo test lint format wheel clean
+.PHONY: help demo test nightly lint format wheel clean
 
 help:
 	@echo "make demo    install, then run the whole row on made-up volumes (about 3 minutes)"
 	@echo "make test    install, then run the tests"
+	@echo "make nightly the planners' properties on many more examples (about 10 minutes)"
 	@echo "make lint    ruff, mypy, import-linter"
 	@echo "make wheel   build dist/*.whl"
 
@@ -28,6 +29,9 @@ demo: $(BIN)/.installed
 
 test: $(BIN)/.installed
 	$(BIN)/python -m pytest
+
+nightly: $(BIN)/.installed
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/planners
 
 lint: $(BIN)/.installed
 	$(BIN)/ruff check .

@@ -21,9 +21,9 @@ from autoseg import records
 from autoseg.contracts import ConfigurationValidation, Dataset, Validation
 from autoseg.volumes.statistics import paired_interval
 from autoseg.workspace import Workspace
-from planners.contracts import NetworkPlan, Plan
+from planners.contracts import Plan
+from planners.topology import with_residual_encoder
 
-BLOCKS = (1, 3, 4, 6, 6, 6, 6, 6)  # per stage, as in Isensee et al. 2024 (arXiv:2404.09556)
 CONTENDERS = ("auto", "nnunet", "residual")
 
 
@@ -75,19 +75,8 @@ def edited_plan(source: Path, out: Path, options: Sequence[str]) -> None:
     with pipeline.opened(out, source, asked) as opened:
         plan = opened.plan
     path = Workspace(out).record("plan")
-    changed = [made.model_copy(update={"network": residual(made.network)}) for made in plan.configurations]
+    changed = [made.model_copy(update={"network": with_residual_encoder(made.network)}) for made in plan.configurations]
     records.write(path, plan.model_copy(update={"configurations": tuple(changed)}))
-
-
-def residual(network: NetworkPlan) -> NetworkPlan:
-    """The same resolutions and features with residual blocks on the way down and one convolution on the way up."""
-    stages = len(network.features)
-    update = {
-        "family": "residual_unet",
-        "convolutions_encoder": BLOCKS[:stages],
-        "convolutions_decoder": (1,) * (stages - 1),
-    }
-    return network.model_copy(update=update)
 
 
 def autoseg(*arguments: str) -> subprocess.CompletedProcess[str]:

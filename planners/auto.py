@@ -5,7 +5,7 @@ First what to train on (normalization, order of axes), then which configurations
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from planners import axes, cascade, intensity, schedule, topology, views
@@ -28,9 +28,10 @@ from planners.contracts import (
     TrainingPlan,
     Wishes,
 )
-from planners.errors import InfeasibleBudget, PlanningError
+from planners.errors import InfeasibleBudget
 from planners.memory import planned_bytes
 from planners.size import Size, Task
+from planners.views import Sized
 
 
 def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -> Plan:
@@ -39,10 +40,7 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -
     Raises:
         InfeasibleBudget: Memory or hours do not allow even the smallest network.
         ImpossibleWish: The data do not allow what was asked for.
-        PlanningError: There is nothing to plan for.
     """
-    if not fingerprint.cases:
-        raise PlanningError("the fingerprint has no cases; planning needs at least one labelled case")
     normalization, reasons = intensity.normalization(fingerprint)
     order, why_order = axes.working_axes(fingerprint)
     fingerprint = axes.reordered(fingerprint, order)
@@ -52,9 +50,9 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -
     sized, skipped = views.choose(fingerprint, budget, wishes.configurations)
     other_s = sizing.other_s(sized, budget)
     seconds = schedule.job_seconds(budget, other_s, budget.folds * len(sized))
-    parts = [
-        _configuration(task, size, seconds, other_s, normalization, order, fingerprint, budget) for task, size in sized
-    ]
+    sized = [(task, _with_batch(task, size, seconds, budget)) for task, size in sized]
+    _refuse_hopeless_hours(sized, seconds, other_s, budget)
+    parts = [_configuration(task, size, seconds, normalization, order, fingerprint, budget) for task, size in sized]
     configurations = tuple(configuration for configuration, _ in parts)
     training_s = sum(budget.folds * configuration.cost.fold_training_s for configuration in configurations)
     return Plan(
@@ -76,15 +74,13 @@ def _configuration(
     task: Task,
     size: Size,
     seconds: float,
-    other_s: float,
     normalization: tuple[Normalization, ...],
     order: Axes | None,
     fingerprint: Fingerprint,
     budget: Budget,
 ) -> tuple[Configuration, tuple[Reason, ...]]:
     """One configuration whose size and seconds per job are decided."""
-    size = sizing.grow_batch(task, size, seconds, budget)
-    training, reasons = _training(task, size, seconds, other_s, order, fingerprint, budget)
+    training, reasons = _training(task, size, seconds, order, fingerprint, budget)
     size = replace(size, memory_bytes=planned_bytes(size.network, training))
     configuration = Configuration(
         name=task.name,
@@ -118,12 +114,13 @@ def _training(
     task: Task,
     size: Size,
     seconds: float,
-    other_s: float,
     order: Axes | None,
     fingerprint: Fingerprint,
     budget: Budget,
 ) -> tuple[TrainingPlan, tuple[Reason, ...]]:
-    steps = _steps(task, size, seconds, other_s, budget)
+    steps = schedule.steps_within(seconds, size.step_s, budget)
+    if budget.hours is None:
+        steps = max(steps, schedule.FEWEST_STEPS_WITHOUT_HOURS)
     depth, height, width = task.spacing_mm
     scale: Spacing = (height if depth is None else depth, height, width)
     augmented, why_augmented = augmentation(fingerprint, task.dimension, size.patch, scale, steps, order)
@@ -143,14 +140,18 @@ def _training(
     return training, reasons
 
 
-def _steps(task: Task, size: Size, seconds: float, other_s: float, budget: Budget) -> int:
-    """Steps of a job; enough to learn something, or no plan."""
+def _with_batch(task: Task, size: Size, seconds: float, budget: Budget) -> Size:
+    """The size with the batch that suits what time there is."""
+    return sizing.shrink_batch(task, sizing.grow_batch(task, size, seconds, budget), seconds, budget)
+
+
+def _refuse_hopeless_hours(sized: Sequence[Sized], seconds: float, other_s: float, budget: Budget) -> None:
+    """No plan where the slowest job would not learn something."""
+    task, size = max(sized, key=lambda one: one[1].step_s)
     steps = schedule.steps_within(seconds, size.step_s, budget)
-    if budget.hours is None:
-        return max(steps, schedule.FEWEST_STEPS_WITHOUT_HOURS)
-    if steps >= schedule.FEWEST_STEPS:
-        return steps
-    hours = schedule.smallest_hours(budget, size.step_s, other_s, budget.folds)
+    if budget.hours is None or steps >= schedule.FEWEST_STEPS:
+        return
+    hours = schedule.smallest_hours(budget, size.step_s, other_s, budget.folds * len(sized))
     raise InfeasibleBudget(
         f"{budget.hours:g} hours leave {steps} training steps for each of {budget.folds} folds of {task.name}, and "
         f"fewer than {schedule.FEWEST_STEPS} teach nothing: everything but training is predicted to take "

@@ -1,11 +1,14 @@
 """Seconds, predicted from the machine's measured speed: per training step, per case, per stage.
 
 A training step is three forward passes' worth of arithmetic (forward, gradient of inputs, gradient of weights), plus
-memory traffic of norms, activations and the optimizer, plus a fixed overhead; on a CPU also the augmentation, which
-shares the cores. The measured correction in the budget scales the sum.
+memory traffic of norms and activations, the loss, the update, and a fixed overhead; on a CPU also the augmentation,
+which shares the cores. The measured correction in the budget scales the sum. The constants of the CPU were fitted to 20
+plans by ``python -m benchmarks.planner_cost``, whose results on others are kept in ``benchmarks/results``; those of
+accelerators have not been measured yet.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -17,16 +20,35 @@ from planners.memory import ELEMENT_BYTES
 
 PASSES_PER_STEP = 3  # forward, gradient of inputs, gradient of weights
 CHANNEL_BLOCK = 16  # kernels work on blocks of channels: measured on a CPU, 12 features cost what 16 do, 8 half
-TRAFFIC_TRAINING = 12  # times each layer output is read or written outside convolutions, forward and backward
-TRAFFIC_INFERENCE = 4
-OPTIMIZER_BYTES = 48  # read and written per weight and step: gradient, moments, weight, running average
-AUGMENTATION_S = 5e-8  # per voxel and channel on one core, 60 to 90 ns with the incumbent's pipeline
+TRAFFIC_INFERENCE = 4  # times each layer output is read or written outside convolutions
+AUGMENTATION_S = 1e-7  # per voxel and channel, beside a training that wants the same cores
 WINDOW_STEP = 0.5  # of the patch, between neighbouring inference windows
 CASE_S = 0.05  # opening, cropping, writing one case
 PREPROCESSING_S = 2e-7  # per source voxel and channel, on one core: normalize, resample, write
 RESTORING_S = 3e-8  # per voxel and output channel: weighted average of windows, resampling, labels
 SCORING_S = 4e-7  # per voxel and label: distances, and the candidates that selection compares
 CLOSING_S = 20.0  # report, model, libraries
+
+
+@dataclass(frozen=True)
+class Constants:
+    """How a kind of machine spends a training step, relative to what is measured of it.
+
+    Attributes:
+        arithmetic: Share of the measured unit's time that is arithmetic; the unit also normalizes and activates.
+        traffic: Times each layer output is read or written outside convolutions, forward and backward.
+        update: Bytes read and written per weight: gradient and its norm, moments, weight, running average.
+        loss_s: Seconds per logit, forward and backward.
+    """
+
+    arithmetic: float
+    traffic: float
+    update: float
+    loss_s: float
+
+
+CPU = Constants(arithmetic=0.63, traffic=26, update=180, loss_s=1.4e-8)
+ACCELERATOR = Constants(arithmetic=1.0, traffic=12, update=48, loss_s=0.0)
 
 Shapes = Sequence[Shape] | np.ndarray
 """(cases, 3) in voxels."""
@@ -68,13 +90,14 @@ def kernel_flops(layer: Layer) -> float:
 def step_s(network: NetworkPlan, patch: tuple[int, ...], batch: int, budget: Budget) -> float:
     """Seconds per training step."""
     machine = throughput(budget, network.dimension)
-    walk = layers(network, patch)
-    arithmetic = PASSES_PER_STEP * batch * sum(kernel_flops(layer) for layer in walk)
+    walk, kind = layers(network, patch), CPU if budget.device == "cpu" else ACCELERATOR
+    arithmetic = kind.arithmetic * PASSES_PER_STEP * batch * sum(kernel_flops(layer) for layer in walk)
     outputs = batch * sum(layer.outputs for layer in walk) * ELEMENT_BYTES[budget.precision]
-    traffic = TRAFFIC_TRAINING * outputs + OPTIMIZER_BYTES * parameters(network)
+    traffic = kind.traffic * outputs + kind.update * parameters(network)
+    logits = batch * sum(layer.outputs for layer in walk if layer.kind == "head")
     augmentation = AUGMENTATION_S * batch * network.in_channels * prod(patch) if budget.device == "cpu" else 0.0
-    seconds = arithmetic / machine.flops_per_s + traffic / machine.bytes_per_s + budget.step_overhead_s + augmentation
-    return seconds * budget.step_time_correction
+    seconds = arithmetic / machine.flops_per_s + traffic / machine.bytes_per_s + kind.loss_s * logits + augmentation
+    return (seconds + budget.step_overhead_s) * budget.step_time_correction
 
 
 def case_inference_s(network: NetworkPlan, patch: tuple[int, ...], shapes: Shapes, budget: Budget) -> float:

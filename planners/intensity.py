@@ -21,8 +21,8 @@ def normalization(fingerprint: Fingerprint) -> tuple[tuple[Normalization, ...], 
 
 def cropped_share(fingerprint: Fingerprint) -> float:
     """Median over cases of the share of an image's voxels that cropping to the non-zero box leaves."""
-    kept = [np.prod(case.cropped_shape) / np.prod(case.shape) for case in fingerprint.cases]
-    return float(np.median(kept))
+    cropped = np.prod([case.cropped_shape for case in fingerprint.cases], axis=1)
+    return float(np.median(cropped / np.prod([case.shape for case in fingerprint.cases], axis=1)))
 
 
 def _channel(channel: ChannelFingerprint, share: float) -> tuple[Normalization, Reason]:

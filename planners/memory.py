@@ -53,7 +53,7 @@ def training_bytes(
     >>> from planners.topology import unet
     >>> net = unet((128, 128, 128), (1.0, 1.0, 1.0), channels=1, heads=3, width=32, most_stages=6)
     >>> round(training_bytes(net, (128, 128, 128), 2, "fp16", optimizer="sgd", loss="dice_ce") / 1e9, 1)
-    9.9
+    5.8
     """
     walk, weights = layers(network, patch), parameters(network)
     low = precision != "fp32"

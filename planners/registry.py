@@ -1,9 +1,12 @@
-"""The planners by name. To add one, write a ``plan(fingerprint, budget, wishes)`` and name it here."""
+"""The planners by name. To add one, write a ``plan(fingerprint, budget, wishes)`` and name it here.
+
+Planners may take their input for sound: ``plan`` checks it for all of them.
+"""
 
 from collections.abc import Callable
 from functools import partial
 
-from planners import auto
+from planners import auto, soundness
 from planners.contracts import NO_WISHES, Budget, Fingerprint, Plan, Wishes
 from planners.errors import ImpossibleWish, UnknownPlanner
 from planners.nnunet import planner as nnunet
@@ -42,10 +45,13 @@ def plan(fingerprint: Fingerprint, budget: Budget, planner: str = "auto", wishes
 
     Raises:
         UnknownPlanner: No planner has that name.
+        InvalidFingerprint: The data have sizes or values that no image can have.
+        InvalidBudget: The machine has numbers that no machine can have.
         ImpossibleWish: The data do not allow what was asked for.
         PlanningError: No plan can be made; the message says what would make one possible.
     """
     chosen = named(planner)
+    soundness.check(fingerprint, budget, wishes)
     if wishes.spacing_mm is not None and not fingerprint.spacing_known:
         raise ImpossibleWish("a spacing was asked for, but the files state none; leave it out, or correct the files")
     return chosen(fingerprint, budget, wishes)

@@ -38,6 +38,7 @@ class Ambition:
         fewest_samples: Batch that the network is sized for.
         most_samples: Largest batch.
         batch_voxels: The batch grows while it holds no more voxels than this.
+        residual: Presets that buy residual blocks in the encoder.
     """
 
     target_steps: dict[int, int]
@@ -46,6 +47,7 @@ class Ambition:
     fewest_samples: dict[int, int]
     most_samples: dict[int, int]
     batch_voxels: dict[int, int]
+    residual: tuple[Preset, ...]
 
 
 CPU = Ambition(
@@ -58,6 +60,7 @@ CPU = Ambition(
     fewest_samples={2: 4, 3: 2},
     most_samples={2: 16, 3: 2},  # a CPU has few steps as it is: in 3D time goes into more of them
     batch_voxels={2: 8 * 256**2, 3: 2 * 64**3},
+    residual=(),
 )
 ACCELERATOR = Ambition(
     target_steps={2: 4000, 3: 4000},
@@ -66,6 +69,7 @@ ACCELERATOR = Ambition(
     fewest_samples={2: 8, 3: 2},
     most_samples={2: 32, 3: 8},
     batch_voxels={2: 12 * 512**2, 3: 2 * 128**3},
+    residual=("max",),
 )
 
 # ------------------------------------------------------------------------------------------------------- descending
@@ -124,7 +128,7 @@ def descent(base: TrainingPlan, fingerprint: Fingerprint, coverage: float) -> tu
         fingerprint: The data.
         coverage: Share of the typical image that a patch holds.
     """
-    kind = "sgd" if base.steps >= LONG_SCHEDULE_STEPS else "adamw"
+    kind: Literal["sgd", "adamw"] = "sgd" if base.steps >= LONG_SCHEDULE_STEPS else "adamw"
     rarest = min((label.voxel_fraction for label in fingerprint.labels), default=0.0)
     horizon = max(float(EMA_SHORTEST_HORIZON), EMA_HORIZON_SHARE * base.steps)
     training = base.model_copy(

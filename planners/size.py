@@ -6,6 +6,7 @@ can only lead up the ladder.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +21,7 @@ from planners.errors import InfeasibleBudget
 from planners.memory import Loss, training_bytes, usable_bytes
 from planners.patch import Rung, ladder
 from planners.spacing import TargetSpacing
-from planners.topology import unet
+from planners.topology import unet, with_residual_encoder
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,15 @@ def grow_batch(task: Task, size: Size, seconds: float, budget: Budget) -> Size:
     return size
 
 
+def shrink_batch(task: Task, size: Size, seconds: float, budget: Budget) -> Size:
+    """The batch, or the largest one below it with which the hours leave enough steps to learn; else one."""
+    while budget.hours is not None and size.batch > 1:
+        if schedule.steps_within(seconds, size.step_s, budget) >= schedule.FEWEST_STEPS:
+            break
+        size = _with_batch(task, size, size.batch - 1, budget)
+    return size
+
+
 def steps_alone(task: Task, size: Size, budget: Budget) -> int:
     """Steps per fold if this were the only configuration."""
     seconds = schedule.job_seconds(budget, other_s([(task, size)], budget), budget.folds)
@@ -162,13 +172,32 @@ def reasons(task: Task, size: Size, budget: Budget) -> tuple[Reason, ...]:
             because=f"patch and width grow together while a fold gets {target} steps: {because}",
             source="ladder of widths per patch size, tuned by experiment",
         ),
+        _encoder_reason(size, budget),
         Reason(
             rule="patch.batch",
             saw=f"{size.memory_bytes / 1e9:.2f} GB predicted for {size.batch} patches, {usable} usable",
             chose=f"{size.batch} patches per step",
-            because=_batch_because(size, aim.fewest_samples[task.dimension]),
+            because=_batch_because(task, size, budget),
             source="Isensee et al., Nature Methods 18 (2021), batch size; patch before batch",
         ),
+    )
+
+
+def _encoder_reason(size: Size, budget: Budget) -> Reason:
+    residual = size.network.family == "residual_unet"
+    because = (
+        "for a third more time and memory they gained 0.0 to 0.8 points of Dice on six large data sets, which is worth "
+        "it where time is plenty"
+        if residual
+        else "residual blocks gain little Dice for a third more time and memory; in the same time steps are worth more"
+    )
+    return Reason(
+        rule="network.encoder",
+        saw=f"preset {budget.preset} on {budget.device_name}",
+        chose="residual blocks" if residual else "plain convolutions",
+        because=because,
+        source="Isensee et al. 2024 (arXiv:2404.09556), default to ResEnc M; own runs, "
+        "benchmarks/results/planner_evidence.md",
     )
 
 
@@ -183,13 +212,25 @@ def precision_reason(budget: Budget) -> Reason:
     )
 
 
+def gb_up(count: int) -> str:
+    """Bytes for people, rounded up: what is said would do, whichever way it is read back.
+
+    >>> gb_up(1_239_999_999), gb_up(1_240_000_000)
+    ('1.24 GB', '1.25 GB')
+    """
+    return f"{(count // 10**7 + 1) / 100:.2f} GB"
+
+
 def times(edges: tuple[int, ...]) -> str:
     """Edges for people: "40 x 56 x 40"."""
     return " x ".join(str(edge) for edge in edges)
 
 
-def _batch_because(size: Size, fewest: int) -> str:
+def _batch_because(task: Task, size: Size, budget: Budget) -> str:
+    fewest = schedule.ambition(budget).fewest_samples[task.dimension]
     if size.batch < fewest:
+        if _with_batch(task, size, size.batch + 1, budget).memory_bytes <= usable_bytes(budget):
+            return "more would leave too few steps in the hours given, even with the smallest patch"
         return "more do not fit the memory, even with the smallest patch"
     if size.batch == fewest:
         return "the smallest batch with a steady gradient: patch, width and steps are worth more"
@@ -197,14 +238,17 @@ def _batch_because(size: Size, fewest: int) -> str:
 
 
 def _measured(task: Task, rung: Rung, batch: int, budget: Budget) -> Size:
+    aim = schedule.ambition(budget)
     network = unet(
         rung.patch,
         task.patch_spacing_mm,
         channels=task.channels,
         heads=task.heads,
         width=rung.width,
-        most_stages=schedule.ambition(budget).most_stages[task.dimension],
+        most_stages=aim.most_stages[task.dimension],
     )
+    if budget.preset in aim.residual:
+        network = with_residual_encoder(network)
     inference_s = cost.case_inference_s(network, rung.patch, task.edges, budget)
     return _with_batch(task, Size(rung.patch, network, batch, 0, math.inf, inference_s), batch, budget)
 
@@ -225,8 +269,20 @@ def _lowest(task: Task, rung: Rung, limit: Literal["image", "memory", "time"], b
         size = _measured(task, rung, batch, budget)
         if size.memory_bytes <= usable_bytes(budget):
             return replace(size, limit=limit, next_rung="the lowest rung")
+    smallest_bytes = _memory_for(size.memory_bytes, budget)
     raise InfeasibleBudget(
         f"{task.name}: the smallest network (patch {times(rung.patch)}, {rung.width} features, batch 1) needs "
         f"{size.memory_bytes / 1e9:.2f} GB to train, but only {usable_bytes(budget) / 1e9:.2f} GB of the "
-        f"{budget.memory_bytes / 1e9:.2f} GB free on {budget.device} may be used; free memory or choose another device"
+        f"{budget.memory_bytes / 1e9:.2f} GB free on {budget.device} may be used; give at least "
+        f"{gb_up(smallest_bytes)}: free memory or choose another device",
+        smallest_bytes=smallest_bytes,
     )
+
+
+def _memory_for(needed: int, budget: Budget) -> int:
+    """The least ``memory_bytes`` of which a plan may fill ``needed`` bytes."""
+
+    def usable(free: int) -> int:
+        return usable_bytes(budget.model_copy(update={"memory_bytes": free}))
+
+    return bisect_left(range(2**62), needed, key=usable)

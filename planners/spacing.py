@@ -2,20 +2,22 @@
 
 The per-axis median disturbs the fewest cases. Where slices are thick, the median would throw away the detail of the
 thinner-sliced cases, so the percentile used along the thick axis slides from the 50th towards the 10th the thicker and
-the fewer the slices are. It slides: similar data sets get similar spacings, on either side of any ratio.
+the fewer the slices are. It slides: similar data sets get similar spacings, on either side of any ratio. Structures too
+small for the median make it finer, as far as the data have finer voxels.
 
 The low resolution coarsens the finest axes first, to cubes where it can, until a small network sees the typical image
 whole; but never so far that a label would be lost.
 """
 
-from math import pi, prod
+from math import inf, pi, prod
 
 import numpy as np
 
 from planners.contracts import Fingerprint, LabelFingerprint, Reason, Shape, Spacing
 
 RAMP = (2.0, 4.0)  # anisotropy at which the percentile starts to slide, and at which it arrives
-THIN_PERCENTILE = 10.0
+THIN_PERCENTILE = 10.0  # also the finest that small structures may ask for: few cases have thinner slices
+RESOLVING_VOXELS = 4.0  # across the smallest structures
 LOW_VOXELS = 48**3  # of the typical image at low resolution: minutes on a CPU train a network that sees as many
 LABEL_SHARE = 0.5  # of the thinnest label's thickness, that a voxel of the low resolution may measure
 LEAST_REDUCTION = 2.0  # of voxels, for a low resolution to be another view at all
@@ -38,8 +40,23 @@ def target_3d(fingerprint: Fingerprint) -> tuple[Spacing, Reason]:
     percentile = 50.0 - (50.0 - THIN_PERCENTILE) * slide
     chosen = median.copy()
     chosen[thick] = max(np.percentile(spacings[:, thick], percentile), median[others].max())
-    target = (_tidy(chosen[0]), _tidy(chosen[1]), _tidy(chosen[2]))
-    return target, _reason_3d(fingerprint, spacings, target, percentile)
+    resolving = _resolving_mm(fingerprint)
+    finest = np.percentile(spacings, THIN_PERCENTILE, axis=0)
+    finer = np.minimum(chosen, np.maximum(resolving, finest))
+    target = (_tidy(finer[0]), _tidy(finer[1]), _tidy(finer[2]))
+    return target, _reason_3d(fingerprint, spacings, target, percentile, resolving if (finer < chosen).any() else None)
+
+
+def _resolving_mm(fingerprint: Fingerprint) -> float:
+    """The voxel size that puts RESOLVING_VOXELS across the smallest structures, as balls; infinite if they are unknown.
+
+    A label's structures are its connected components, the median one; where those were not measured, the label itself.
+    """
+    volumes = [label.component_volume_mm3 or label.volume_mm3 for label in fingerprint.labels if label.cases]
+    known = [volume for volume in volumes if volume]
+    if not known or not fingerprint.spacing_known:
+        return inf
+    return (6 * min(known) / pi) ** (1 / 3) / RESOLVING_VOXELS
 
 
 def target_2d(fingerprint: Fingerprint) -> tuple[TargetSpacing, Reason]:
@@ -119,9 +136,12 @@ def _cube_mm(fine: Spacing, edges: Shape) -> float:
 
 
 def as_if(fingerprint: Fingerprint, spacing_mm: Spacing) -> Fingerprint:
-    """The fingerprint as it would be if all cases had been resampled to a spacing that somebody asked for."""
+    """The fingerprint as it would be if all cases had been resampled to a spacing that somebody asked for.
+
+    Single slices stay single slices, whatever was asked for across them.
+    """
     z_mm, y_mm, x_mm = spacing_mm
-    shapes = resampled_shapes(fingerprint, (z_mm, y_mm, x_mm))
+    shapes = resampled_shapes(fingerprint, (None if fingerprint.dimension == 2 else z_mm, y_mm, x_mm))
     cases = tuple(
         case.model_copy(update={"shape": shape, "cropped_shape": shape, "spacing_mm": spacing_mm})
         for case, shape in zip(fingerprint.cases, shapes, strict=True)
@@ -158,7 +178,9 @@ def slice_ratio(spacing_mm: Spacing) -> float:
     return spacing_mm[0] / max(spacing_mm[1:])
 
 
-def _reason_3d(fingerprint: Fingerprint, spacings: np.ndarray, target: Spacing, percentile: float) -> Reason:
+def _reason_3d(
+    fingerprint: Fingerprint, spacings: np.ndarray, target: Spacing, percentile: float, resolving_mm: float | None
+) -> Reason:
     low, high = spacings.min(axis=0), spacings.max(axis=0)
     axes = [
         f"{name} {a:.3g} to {b:.3g}" if a < b else f"{name} {a:.3g}"
@@ -167,6 +189,11 @@ def _reason_3d(fingerprint: Fingerprint, spacings: np.ndarray, target: Spacing, 
     because = "the median resamples the fewest cases"
     if percentile < 50.0:
         because += f"; along the thick axis percentile {percentile:.0f} keeps the detail of thinner slices"
+    if resolving_mm is not None:
+        because += (
+            f"; voxels up to {resolving_mm:.3g} mm put {RESOLVING_VOXELS:g} of them across the smallest structures, so "
+            f"axes with coarser ones go down to it, or to percentile {THIN_PERCENTILE:.0f} of the cases"
+        )
     if not fingerprint.spacing_known:
         because = "the files state no spacing, so voxels are taken as cubes and stay as they are"
     return Reason(

@@ -6,6 +6,7 @@ axis simply joins some stages later: there is no threshold at which data turn fr
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Literal
 
@@ -15,6 +16,7 @@ SMALLEST_EDGE = 4  # of the feature map at the bottom; below it padding outweigh
 LONE_AXIS_EDGE = 12  # an axis that would be pooled alone must have this many voxels left
 JOIN_RATIO = 2.0  # axes whose voxels differ by less than this are pooled together
 CONVOLUTIONS = 2  # per stage, on both sides
+RESIDUAL_BLOCKS = (1, 3, 4, 6)  # per stage, the last for all further ones (Isensee et al. 2024, arXiv:2404.09556)
 WIDEST = {2: 16, 3: 10}  # most features, as a multiple of the first stage's: 512 and 320 for the usual 32
 
 
@@ -35,6 +37,7 @@ class Topology:
         return tuple(-(-edge // divisor) * divisor for edge, divisor in zip(patch, self.divisors, strict=True))
 
 
+@lru_cache(maxsize=1024)  # neighbouring rungs of a ladder ask for the same ones
 def topology(patch: tuple[int, ...], spacing_mm: tuple[float, ...], most_stages: int) -> Topology:
     """Pool until no axis is long enough, thick axes later than thin ones.
 
@@ -99,6 +102,17 @@ def unet(
         convolutions_decoder=(CONVOLUTIONS,) * (stages - 1),
         deep_supervision=stages >= 3,
     )
+
+
+def with_residual_encoder(network: NetworkPlan) -> NetworkPlan:
+    """The same resolutions and features, with residual blocks on the way down and one convolution on the way up."""
+    stages = len(network.features)
+    update = {
+        "family": "residual_unet",
+        "convolutions_encoder": tuple(RESIDUAL_BLOCKS[min(stage, len(RESIDUAL_BLOCKS) - 1)] for stage in range(stages)),
+        "convolutions_decoder": (1,) * (stages - 1),
+    }
+    return network.model_copy(update=update)
 
 
 def reason(network: NetworkPlan, patch: tuple[int, ...], spacing_mm: tuple[float, ...]) -> Reason:

@@ -16,7 +16,7 @@ from planners import size as sizing
 from planners import spacing as spacings
 from planners.augmentation import FLAT_RATIO
 from planners.contracts import Budget, ConfigurationName, Fingerprint, Reason, Skipped
-from planners.errors import ImpossibleWish
+from planners.errors import ImpossibleWish, InfeasibleBudget
 from planners.size import Size, Task, times
 from planners.spacing import TargetSpacing
 
@@ -36,7 +36,8 @@ def choose(
         asked: Configurations that somebody wants; None leaves it to the rules.
 
     Raises:
-        InfeasibleBudget: Memory does not allow even the smallest network.
+        InfeasibleBudget: Memory does not allow even the smallest network of the main configuration, or of one that was
+            asked for. What is beside the main one is left out where memory does not allow it.
         ImpossibleWish: The data do not allow what was asked for.
     """
     if asked is not None:
@@ -49,18 +50,15 @@ def choose(
     if not isinstance(low, str) and main[1].limit == "time":
         dear = "time is too short for the full resolution, and for a second view all the more"
         return [low], _skipped({"3d_fullres": _narrow(main, low), "2d": dear, "3d_cascade_fullres": dear})
-    no_low = low if isinstance(low, str) else _no_cascade(main, low, fingerprint, budget)
-    if not isinstance(low, str) and no_low is None:
+    second = low if isinstance(low, str) else _second_stage(main, low, fingerprint, budget)
+    if not isinstance(low, str) and not isinstance(second, str):
         because = "time goes into the low resolution and the cascade, which a large image needs more"
-        return [main, low, _cascade(low, fingerprint, budget)], _skipped({"2d": because})
-    left_out: dict[ConfigurationName, str] = dict.fromkeys(("3d_lowres", "3d_cascade_fullres"), no_low or "")
-    no_flat = _not_called_for(fingerprint, budget)
-    if no_flat is None:
-        flat = _sized("2d", fingerprint, budget)
-        no_flat = _not_affordable((main, flat), budget)
-        if no_flat is None:
-            return [main, flat], _skipped(left_out)
-    return [main], _skipped({"2d": no_flat, **left_out})
+        return [main, low, second], _skipped({"2d": because})
+    left_out: dict[ConfigurationName, str] = dict.fromkeys(("3d_lowres", "3d_cascade_fullres"), str(second))
+    flat = _flat_view(main, fingerprint, budget)
+    if isinstance(flat, str):
+        return [main], _skipped({"2d": flat, **left_out})
+    return [main, flat], _skipped(left_out)
 
 
 def _asked(
@@ -80,11 +78,19 @@ def _asked(
         )
     if cascade.SECOND in names and cascade.FIRST not in names:
         raise ImpossibleWish(f"{cascade.SECOND} builds on {cascade.FIRST}; ask for both")
-    sized = [_sized(name, fingerprint, budget) for name in NAMES if name in names and name != cascade.SECOND]
-    if cascade.SECOND in names:
-        low = next(one for one in sized if one[0].name == cascade.FIRST)
-        sized.append(_cascade(low, fingerprint, budget))
-    return sized, _skipped(dict.fromkeys((name for name in NAMES if name not in names), "it was not asked for"))
+    sized: dict[ConfigurationName, Sized] = {}
+    too_large: list[InfeasibleBudget] = []
+    for name in (name for name in NAMES if name in names):
+        try:
+            sized[name] = _sized(name, fingerprint, budget)
+        except InfeasibleBudget as error:
+            too_large.append(error)
+    if too_large:  # what does for the one that needs most does for all
+        raise max(too_large, key=lambda error: error.smallest_bytes or 0)
+    if cascade.SECOND in sized:
+        sized[cascade.SECOND] = _after(sized[cascade.FIRST], sized[cascade.SECOND])
+    left_out = dict.fromkeys((name for name in NAMES if name not in names), "it was not asked for")
+    return list(sized.values()), _skipped(left_out)
 
 
 def coverage(sized: Sized) -> float:
@@ -117,14 +123,24 @@ def _sized(name: ConfigurationName, fingerprint: Fingerprint, budget: Budget) ->
     return task, sizing.choose(task, budget)
 
 
+def _beside(name: ConfigurationName, fingerprint: Fingerprint, budget: Budget) -> Sized | str:
+    """A configuration beside the main one; where memory does not allow it, why not."""
+    try:
+        return _sized(name, fingerprint, budget)
+    except InfeasibleBudget as error:
+        return str(error)
+
+
 def _low_view(main: Sized, fingerprint: Fingerprint, budget: Budget) -> Sized | str:
     """The low resolution where the full one sees too little of the image; else why not."""
     if coverage(main) >= NARROW:
         return f"a patch of 3d_fullres holds {coverage(main):.0%} of a typical image, which is enough to see around"
     if spacings.target_low(fingerprint) is None:
         return "coarser voxels would lose the thinnest label, or its size is unknown, or they would spare too little"
-    low = _sized("3d_lowres", fingerprint, budget)
-    return low if coverage(low) > coverage(main) else "at low resolution a patch would see no more of the image"
+    low = _beside("3d_lowres", fingerprint, budget)
+    if isinstance(low, str) or coverage(low) > coverage(main):
+        return low
+    return "at low resolution a patch would see no more of the image"
 
 
 def _narrow(main: Sized, low: Sized) -> str:
@@ -134,17 +150,30 @@ def _narrow(main: Sized, low: Sized) -> str:
     )
 
 
-def _cascade(low: Sized, fingerprint: Fingerprint, budget: Budget) -> Sized:
-    """The full resolution once more, with the low one's masks as input; it runs after it."""
-    task, size = _sized("3d_cascade_fullres", fingerprint, budget)
-    return task, replace(size, case_inference_s=size.case_inference_s + low[1].case_inference_s)
-
-
-def _no_cascade(main: Sized, low: Sized, fingerprint: Fingerprint, budget: Budget) -> str | None:
-    """Why a large image gets no low resolution beside the full one; None if it does."""
+def _second_stage(main: Sized, low: Sized, fingerprint: Fingerprint, budget: Budget) -> Sized | str:
+    """The cascade's second stage, for which a large image is also seen at low resolution; else why not."""
     if budget.preset != "max":
         return f"preset {budget.preset} takes 3d_fullres where time allows it; preset max adds a cascade"
-    return _not_affordable((main, low, _cascade(low, fingerprint, budget)), budget)
+    second = _beside(cascade.SECOND, fingerprint, budget)
+    if isinstance(second, str):
+        return second
+    second = _after(low, second)
+    return _not_affordable((main, low, second), budget) or second
+
+
+def _after(first: Sized, second: Sized) -> Sized:
+    """A second stage with the time of what it runs after: the full resolution, with the low one's masks as input."""
+    task, size = second
+    return task, replace(size, case_inference_s=size.case_inference_s + first[1].case_inference_s)
+
+
+def _flat_view(main: Sized, fingerprint: Fingerprint, budget: Budget) -> Sized | str:
+    """``2d`` beside ``3d_fullres``; else why not."""
+    because = _not_called_for(fingerprint, budget)
+    if because is not None:
+        return because
+    flat = _beside("2d", fingerprint, budget)
+    return flat if isinstance(flat, str) else _not_affordable((main, flat), budget) or flat
 
 
 def _not_called_for(fingerprint: Fingerprint, budget: Budget) -> str | None:

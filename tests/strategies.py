@@ -95,6 +95,7 @@ def budget(
     precision="bf16",
     deterministic=False,
     correction=1.0,
+    device_gb=None,
 ) -> Budget:
     """A machine, by default one with two ordinary cores; ``device="cuda:0"`` wants other speeds."""
     throughputs = tuple(
@@ -116,7 +117,13 @@ def budget(
         folds=folds,
         deterministic=deterministic,
         step_time_correction=correction,
+        device_gb=device_gb,
     )
+
+
+def with_memory(machine: Budget, memory_bytes: int) -> Budget:
+    """The machine with other memory, also for planners that go by what was asked for."""
+    return machine.model_copy(update={"memory_bytes": memory_bytes, "device_gb": memory_bytes / GB})
 
 
 def gpu(**changes) -> Budget:
@@ -124,37 +131,58 @@ def gpu(**changes) -> Budget:
     return budget(**({"device": "cuda:0", "memory_gb": 40.0, "gflops": 60_000.0, "gbytes": 1500.0} | changes))
 
 
-EDGES = st.one_of(st.integers(1, 12), st.integers(20, 300), st.integers(200, 2000))
+EDGES = st.one_of(  # one voxel; too few to pool; two stages; ordinary; large; the largest
+    st.sampled_from((1, 2, 3, 7, 8)), st.integers(1, 16), st.integers(20, 300), st.integers(200, 2000), st.just(2000)
+)
+LARGE_EDGES = st.integers(150, 2000)  # data with nothing else are seen at low resolution too
 SPACINGS = st.one_of(st.just(1.0), st.floats(0.1, 10.0), st.floats(1e-4, 1e3))
-NAMES = st.lists(
-    st.sampled_from(
-        ("tumor", "kidney_left", "kidney_right", "Anterior", "Posterior", "l_lung", "r_lung", "upper lobe")
-    ),
-    min_size=1,
-    max_size=4,
-    unique=True,
+RATIOS = st.one_of(  # how thick slices are: where rules change or used to, on either side, and anything
+    st.sampled_from((2.0, 3.0, 4.0)),
+    st.floats(1.9, 2.1),
+    st.floats(2.9, 3.1),
+    st.floats(3.9, 4.1),
+    st.floats(1.0, 20.0),
+)
+WORDS = ("tumor", "kidney_left", "kidney_right", "Anterior", "Posterior", "l_lung", "r_lung", "upper lobe")
+NAMES = st.one_of(
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True),
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True),
+    st.integers(5, 100).map(lambda count: [f"structure {index}" for index in range(count)]),
 )
 
 
 @st.composite
+def thick_slices(draw: st.DrawFn) -> tuple[float, float, float]:
+    """A spacing with slices along any axis."""
+    pixel = draw(st.floats(0.3, 2.0))
+    return tuple(draw(st.permutations((pixel * draw(RATIOS), pixel, pixel))))
+
+
+@st.composite
 def fingerprints(draw: st.DrawFn) -> Fingerprint:
-    """Data of two or three dimensions, from single voxels to 2000 along an axis, with any spacing."""
-    dimension = draw(st.sampled_from((2, 3)))
-    known = draw(st.booleans())
-    depth = EDGES if dimension == 3 else st.just(1)
-    shapes = draw(st.lists(st.tuples(depth, EDGES, EDGES), min_size=1, max_size=4))
+    """Data of two or three dimensions, from single voxels to 2000 along an axis, with any spacing, 1 to 100 labels."""
+    dimension = draw(st.sampled_from((2, 3, 3)))
+    known = draw(st.sampled_from((True, True, False)))
+    edges = draw(st.sampled_from((EDGES, EDGES, LARGE_EDGES)))
+    depth = edges if dimension == 3 else st.just(1)
+    shapes = draw(st.lists(st.tuples(depth, edges, edges), min_size=1, max_size=4))
+    cropped = shapes
+    if draw(st.booleans()):
+        cropped = [tuple(draw(st.integers(1, edge)) for edge in shape) for shape in shapes]
     sizes = st.tuples(SPACINGS if dimension == 3 else st.just(1.0), SPACINGS, SPACINGS)
+    if dimension == 3:
+        sizes = st.one_of(sizes, thick_slices())
     return fingerprint(
         shapes=tuple(shapes),
         spacings=tuple(draw(st.lists(sizes, min_size=1, max_size=3))) if known else ((1.0, 1.0, 1.0),),
-        cropped=tuple(tuple(draw(st.integers(1, edge)) for edge in shape) for shape in shapes),
+        cropped=tuple(cropped),
         modalities=tuple(draw(st.lists(st.sampled_from(("ct", "mri", "rgb", "other")), min_size=1, max_size=4))),
         names=tuple(draw(NAMES)),
         dimension=dimension,
         spacing_known=known,
         kind=draw(st.sampled_from(("exclusive", "regions"))),
         voxel_fraction=draw(st.floats(0.0, 0.5)),
-        label_mm=draw(st.one_of(st.none(), st.floats(0.01, 1000.0))),
+        label_mm=draw(st.one_of(st.none(), st.floats(0.01, 1000.0), st.floats(20.0, 300.0))),
     )
 
 
@@ -162,10 +190,12 @@ def fingerprints(draw: st.DrawFn) -> Fingerprint:
 def budgets(draw: st.DrawFn) -> Budget:
     """Machines from a weak laptop to a data-centre accelerator, with and without hours."""
     on_gpu = draw(st.booleans())
+    memory_gb = draw(st.one_of(st.floats(1.0, 8.0), st.floats(1.0, 160.0)))
     return budget(
         device="cuda:0" if on_gpu else "cpu",
         hours=draw(st.one_of(st.none(), st.floats(0.005, 0.5), st.floats(0.5, 100.0))),
-        memory_gb=draw(st.floats(1.0, 160.0)),
+        memory_gb=memory_gb,
+        device_gb=draw(st.sampled_from((None, None, memory_gb))),
         gflops=draw(st.floats(5_000.0, 400_000.0) if on_gpu else st.floats(10.0, 5_000.0)),
         gbytes=draw(st.floats(100.0, 5_000.0) if on_gpu else st.floats(1.0, 200.0)),
         preset=draw(st.sampled_from(("fast", "standard", "max"))),

@@ -83,7 +83,9 @@ def measure(device: torch.device, folder: Path) -> Budget:
     """
     prepare(device, deterministic=False)
     precisions = [p for p in _candidates(device) if p == "fp32" or computes_right(device, p)]
-    throughputs = tuple(_throughput(device, dimension, p) for dimension in (2, 3) for p in precisions)
+    with memory.recycling():  # as in training
+        throughputs = tuple(_throughput(device, dimension, p) for dimension in (2, 3) for p in precisions)
+        step_overhead_s = _step_overhead(device)
     ram = memory.ram_bytes()
     return Budget(
         device=str(device),
@@ -94,7 +96,7 @@ def measure(device: torch.device, folder: Path) -> Budget:
         disk_bytes=shutil.disk_usage(folder).free,
         precision=_fastest(throughputs),
         throughputs=throughputs,
-        step_overhead_s=_step_overhead(device),
+        step_overhead_s=step_overhead_s,
     )
 
 

@@ -24,7 +24,8 @@ from planners.contracts import (
 )
 from planners.errors import InfeasibleBudget, PlanningError
 from planners.nnunet import reasons, translation
-from planners.nnunet.decisions import Decisions, decide
+from planners.nnunet.decisions import Decisions, Measured, decide
+from planners.nnunet.spacing import Vector
 from planners.nnunet.translation import Part
 from planners.nnunet.variants import Variant
 
@@ -43,13 +44,11 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES, *
         variant: One of its planners.
 
     Raises:
-        InfeasibleBudget: The hours do not allow a useful number of steps.
+        InfeasibleBudget: The hours do not allow a useful number of steps, or the memory no patch.
         ImpossibleWish: It plans no such configuration here.
-        PlanningError: There is nothing to plan for.
+        PlanningError: Its rules give no plan for voxels of this shape.
     """
-    if not fingerprint.cases:
-        raise PlanningError("the fingerprint has no cases; planning needs at least one labelled case")
-    made = decide(translation.measured(fingerprint), variant, budget.device_gb, wishes.spacing_mm)
+    made = _decided(fingerprint, budget, wishes, variant)
     along = reordered(fingerprint, made.grid.forward)
     parts = translation.asked(translation.parts(made, along, budget), wishes.configurations)
     left_out = translation.skipped(made, parts)
@@ -77,6 +76,43 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES, *
         ),
         predicted_hours=(training_s + other_s) / 3600,
     )
+
+
+def _decided(fingerprint: Fingerprint, budget: Budget, wishes: Wishes, variant: Variant) -> Decisions:
+    data, gpu_gb = translation.measured(fingerprint), budget.device_gb or variant.gpu_gb
+    wanted_mm = translation.wanted(fingerprint, wishes)
+    try:
+        made = decide(data, variant, gpu_gb, wanted_mm)
+    except InfeasibleBudget as error:
+        enough = _enough_bytes(data, variant, gpu_gb, wanted_mm)
+        raise InfeasibleBudget(
+            f"for {gpu_gb:g} GB of GPU memory nnU-Net's rules allow no patch at all in one of their configurations; "
+            f"give at least {enough / 1e9:.2f} GB, or the planner auto",
+            smallest_bytes=enough,
+        ) from error
+    if fingerprint.dimension == 2 and made.grid.forward[0] != 0:
+        raise PlanningError(
+            f"nnU-Net's rules take single images for slices {translation.PLANE_APART_MM:g} mm apart, and across pixels "
+            f"of {made.grid.spacing_mm[0]:g} mm they would cut them: there is no such plan; choose another planner, "
+            "e.g. auto"
+        )
+    return made
+
+
+def _enough_bytes(data: Measured, variant: Variant, gpu_gb: float, wanted_mm: Vector | None) -> int:
+    """Memory that does, to a factor of two: which grids are tried depends on it, so the least is not worth its search.
+
+    Raises:
+        PlanningError: With more memory its rules have no plan for other reasons.
+    """
+    enough = max(1, math.ceil(100 * gpu_gb)) * 10**7
+    while True:
+        try:
+            decide(data, variant, enough / 1e9, wanted_mm)
+        except InfeasibleBudget:
+            enough *= 2
+        else:
+            return enough
 
 
 def _steps(parts: tuple[Part, ...], budget: Budget) -> tuple[list[int], float, float]:

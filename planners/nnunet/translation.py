@@ -14,11 +14,13 @@ from planners.contracts import (
     Fingerprint,
     NetworkPlan,
     Skipped,
+    Wishes,
 )
 from planners.errors import ImpossibleWish
 from planners.memory import training_bytes
 from planners.nnunet.configuration import Fit
 from planners.nnunet.decisions import SCHEMES, Decisions, Measured
+from planners.nnunet.spacing import Vector
 from planners.nnunet.variants import Variant
 from planners.size import Size, Task
 
@@ -48,6 +50,13 @@ def measured(fingerprint: Fingerprint) -> Measured:
         channels=tuple(_channel_name(channel) for channel in fingerprint.channels),
         relative_crop=float(np.median(kept)),
     )
+
+
+def wanted(fingerprint: Fingerprint, wishes: Wishes) -> Vector | None:
+    """The spacing asked for, in the incumbent's terms; None: none was."""
+    if wishes.spacing_mm is None or fingerprint.dimension == 3:
+        return wishes.spacing_mm
+    return (PLANE_APART_MM, *wishes.spacing_mm[1:])
 
 
 def _channel_name(channel: ChannelFingerprint) -> str:

@@ -3,6 +3,7 @@
 from planners.contracts import Budget, Configuration, Fingerprint, Plan
 from planners.memory import planned_bytes, training_bytes, usable_bytes
 from planners.registry import Planner
+from planners.schedule import CLOCK_HEADROOM, FEWEST_STEPS
 
 PLAN_RULES = {"intensity.normalization", "network.precision", "axes.order"}
 CONFIGURATION_RULES = {
@@ -34,7 +35,7 @@ def check_planner(planner: Planner, fingerprint: Fingerprint, budget: Budget) ->
 
 
 def check_own(plan: Plan, budget: Budget) -> None:
-    """Fits the memory in bytes and the hours; batches of two unless memory forbids."""
+    """Fits the memory in bytes and the hours; batches of two unless memory forbids or hours allow hardly a step."""
     for configuration in plan.configurations:
         training = configuration.training
         network, patch = configuration.network, training.patch_vox
@@ -45,8 +46,10 @@ def check_own(plan: Plan, budget: Budget) -> None:
             <= budget.memory_bytes
         )
         if training.batch < 2:
-            assert training_bytes(network, patch, 2, training.precision, loss=training.loss) > usable_bytes(budget)
-        assert training.steps >= 60
+            hardly_a_step = budget.hours is not None and training.steps <= 2 * CLOCK_HEADROOM * (FEWEST_STEPS + 1)
+            two = training_bytes(network, patch, 2, training.precision, loss=training.loss)
+            assert hardly_a_step or two > usable_bytes(budget)
+        assert training.steps >= FEWEST_STEPS
         assert (training.seconds is None) == (budget.hours is None or budget.deterministic)
     if budget.hours is not None:
         assert plan.predicted_hours <= budget.hours

@@ -73,9 +73,22 @@ def test_hopeless_hours_say_what_would_do():
 
 
 def test_hopeless_memory_says_what_is_needed():
-    with pytest.raises(InfeasibleBudget, match="free memory") as caught:
+    with pytest.raises(InfeasibleBudget, match=r"give at least 0\.\d\d GB: free memory") as caught:
         plan(HIPPOCAMPUS, gpu(memory_gb=0.1))
     assert caught.value.smallest_hours is None
+    assert plan(HIPPOCAMPUS, gpu(memory_gb=caught.value.smallest_bytes / 1e9)).configurations[0].training.batch == 1
+
+
+def test_more_memory_never_makes_hours_too_few():
+    """A batch of one leaves twice the steps of two: where only the hours are tight, it is taken all the same."""
+    data = fingerprint(((1, 1, 2000), (2000, 1, 1)))
+    little, more = (
+        budget(hours=0.125, folds=2, gflops=10, gbytes=1, memory_gb=gb, correction=4.0) for gb in (1.0, 2.0)
+    )
+    assert plan(data, little).configurations[0].training.batch == 1
+    made = plan(data, more)
+    assert made.configurations[0].training.batch == 1
+    assert "too few steps" in next(reason for reason in made.reasons if reason.rule == "patch.batch").because
 
 
 def test_little_memory_gives_a_smaller_patch_and_says_so():

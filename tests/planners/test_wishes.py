@@ -36,6 +36,15 @@ def test_the_spacing_asked_for_is_planned_along_the_patient(planner):
     assert made.configuration("2d").spacing_mm == (None, 1.0, 1.4)
 
 
+@pytest.mark.parametrize("planner", sorted(PLANNERS))
+@pytest.mark.parametrize("z_mm", [0.25, 1.0, 5.0, 2000.0])
+def test_single_slices_stay_single_slices_whatever_is_asked_for_across_them(planner, z_mm):
+    scans = fingerprint(((1, 300, 300),) * 9, ((1.0, 0.5, 0.5),), dimension=2)
+    (only,) = plan(scans, gpu(), planner, Wishes(spacing_mm=(z_mm, 1.0, 1.0))).configurations
+    assert (only.name, only.axes, only.spacing_mm) == ("2d", (0, 1, 2), (None, 1.0, 1.0))
+    assert only.median_shape_vox == (1, 150, 150)
+
+
 def test_the_reason_of_a_wish_is_the_wish():
     made = plan(LIVER, gpu(), wishes=Wishes(spacing_mm=(2.0, 1.5, 1.5)))
     reason = next(reason for reason in made.reasons if reason.rule == "spacing.target")

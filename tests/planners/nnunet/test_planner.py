@@ -6,7 +6,7 @@ import pytest
 
 from planners import schedule
 from planners.contracts import Plan
-from planners.errors import InfeasibleBudget
+from planners.errors import InfeasibleBudget, PlanningError
 from planners.nnunet.planner import STEPS
 from planners.registry import PLANNERS, plan
 from tests.strategies import budget, fingerprint, gpu
@@ -63,6 +63,15 @@ def test_single_pictures_have_no_depth():
     assert names(made) == ["2d"]
     assert made.configurations[0].training.patch_vox == (1280, 1024)
     assert len(made.skipped) == 3
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1000.0), (1.0, 1000.0, 1.0)])
+@pytest.mark.parametrize("name", sorted(set(PLANNERS) - {"auto"}))
+def test_pixels_thicker_than_the_assumed_distance_of_pictures_are_refused(name, spacing_mm):
+    maps = fingerprint(((1, 150, 150),) * 9, (spacing_mm,), dimension=2)
+    with pytest.raises(PlanningError, match="across pixels of 1000 mm"):
+        plan(maps, gpu(), name)
+    assert names(plan(maps, gpu())) == ["2d"]
 
 
 def test_memory_that_was_asked_for_replaces_what_the_planner_assumes():
