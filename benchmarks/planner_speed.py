@@ -25,6 +25,7 @@ from planners.contracts import (
     Throughput,
 )
 from planners.errors import PlanningError
+from planners.layers import layers
 from planners.registry import plan
 from planners.topology import topology
 
@@ -103,6 +104,7 @@ def timed(planner: str, data: Fingerprint, budget: Budget) -> tuple[list[float],
     seconds = []
     for _ in range(REPEATS):
         topology.cache_clear()
+        layers.cache_clear()
         started = time.process_time()
         try:
             made = ", ".join(configuration.name for configuration in plan(data, budget, planner).configurations)

@@ -129,13 +129,13 @@ def windows(shapes: Shapes, patch: tuple[int, ...]) -> float:
     return float(np.prod(np.ceil(beyond / np.maximum(edges * WINDOW_STEP, 1.0)) + 1, axis=1).mean())
 
 
-def preprocessing_s(shapes: Sequence[Shape], channels: int, budget: Budget) -> float:
+def preprocessing_s(shapes: Shapes, channels: int, budget: Budget) -> float:
     """Seconds to preprocess all cases for one configuration."""
     voxels = float(np.prod(np.asarray(shapes, dtype=float), axis=1).sum())
     return (CASE_S * len(shapes) + PREPROCESSING_S * channels * voxels) / max(1, min(budget.cores, 4))
 
 
-def closing_s(shapes: Sequence[Shape], labels: int) -> float:
+def closing_s(shapes: Shapes, labels: int) -> float:
     """Seconds for scoring, selection and report."""
     voxels = float(np.prod(np.asarray(shapes, dtype=float), axis=1).sum())
     return CLOSING_S + CASE_S * len(shapes) + SCORING_S * labels * voxels

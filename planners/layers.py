@@ -9,6 +9,7 @@ unit, then blocks of two, with a 1x1 unit as shortcut where the number of featur
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Literal
 
@@ -51,6 +52,7 @@ def stage_shapes(network: NetworkPlan, patch: tuple[int, ...]) -> tuple[tuple[in
     return tuple(shapes)
 
 
+@lru_cache(maxsize=256)  # memory and cost ask for each rung of a ladder in turn
 def layers(network: NetworkPlan, patch: tuple[int, ...]) -> tuple[Layer, ...]:
     """All layers in the order of a forward pass.
 

@@ -140,9 +140,9 @@ def other_s(sized: Sequence[tuple[Task, Size]], budget: Budget) -> float:
     total = 0.0
     for task, size in sized:
         predictions = len(task.shapes) * (1 + schedule.HOLDOUT_ALLOWANCE * budget.folds)
-        total += cost.preprocessing_s(task.shapes, task.channels, budget) + predictions * size.case_inference_s
+        total += cost.preprocessing_s(task.edges, task.channels, budget) + predictions * size.case_inference_s
     first = sized[0][0]
-    return total + cost.closing_s(first.shapes, first.labels)
+    return total + cost.closing_s(first.edges, first.labels)
 
 
 def reasons(task: Task, size: Size, budget: Budget) -> tuple[Reason, ...]:

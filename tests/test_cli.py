@@ -45,6 +45,8 @@ def test_help_is_quick():
         (["run", ".", "out", "--holdout", "1"], 2, "--holdout"),
         (["run", ".", "out", "--folds", "1"], 2, "--folds"),
         (["run", ".", "out", "--replan", "--keep-plan"], 2, "contradict"),
+        (["run", ".", "out", "--planner", "best"], 2, "choose one of"),
+        (["plan", "absent-folder", "--planner", "nnunet"], 2, "not a run folder"),
         (["status", "absent-folder"], 2, "not a run folder"),
         (["plan", "absent-folder"], 2, "not a run folder"),
         (["run", ".", "out", "--configurations", "3d"], 2, "expected some of 2d, 3d_fullres"),

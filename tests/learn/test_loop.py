@@ -181,6 +181,20 @@ def test_regions_with_two_heads():
     assert math.isfinite(done.curve[-1].loss)
 
 
+def test_a_checkpoint_is_never_in_memory_as_a_whole():
+    class Pieces(io.BytesIO):
+        largest = 0
+
+        def write(self, content):
+            self.largest = max(self.largest, memoryview(content).nbytes)
+            return super().write(content)
+
+    file = Pieces()
+    checkpoint.seal({str(n): torch.ones(1000) for n in range(20)}, file)
+    assert file.largest <= 4000 < len(file.getvalue()) / 20
+    assert len(checkpoint.unseal(file.getvalue())) == 20
+
+
 def test_damaged_bytes_are_noticed():
     sealed = written(lambda file: checkpoint.seal({"a": torch.arange(3), "b": [1, 2.0, "x"]}, file))
     assert torch.equal(checkpoint.unseal(sealed)["a"], torch.arange(3))

@@ -42,6 +42,21 @@ def test_on_a_cpu_the_network_shrinks_until_a_fold_gets_its_steps(data, hours):
     assert main.training.steps >= target
 
 
+@pytest.mark.parametrize(
+    ("machine", "family"),
+    [
+        (gpu(), "plain_unet"),
+        (gpu(preset="max"), "residual_unet"),
+        (budget(preset="max"), "plain_unet"),
+    ],
+)
+def test_residual_blocks_are_bought_where_time_is_plenty(machine, family):
+    made = plan(CARDIAC, machine)
+    assert {configuration.network.family for configuration in made.configurations} == {family}
+    said = {reason.chose for reason in made.reasons if reason.rule == "network.encoder"}
+    assert said == {"residual blocks" if family == "residual_unet" else "plain convolutions"}
+
+
 def test_hours_are_shared_among_folds_and_kept():
     made = plan(HIPPOCAMPUS, budget(hours=0.4))
     training = made.configurations[0].training

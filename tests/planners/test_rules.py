@@ -40,6 +40,17 @@ def test_target_has_no_jump_at_any_anisotropy():
     assert max(jumps) < 0.06
 
 
+@pytest.mark.parametrize(
+    ("label_mm", "voxel_mm"),
+    [(80.0, 2.0), (8.0, 2.0), (6.0, 1.5), (4.0, 1.0), (2.0, 0.7), (0.1, 0.7), (None, 2.0)],
+)
+def test_small_structures_ask_for_finer_voxels_as_far_as_the_data_have_them(label_mm, voxel_mm):
+    spacings = tuple((mm, mm, mm) for mm in (0.5, 1.0, 2.0, 2.0, 2.0))
+    target, reason = spacing.target_3d(fingerprint(((64, 64, 64),) * 5, spacings, label_mm=label_mm))
+    assert target == pytest.approx((voxel_mm,) * 3)
+    assert ("smallest structures" in reason.because) == (voxel_mm < 2.0)
+
+
 LARGE = ((55, 163, 163),) * 3, ((3.27, 0.977, 0.977),)
 
 
