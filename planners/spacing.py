@@ -42,9 +42,8 @@ def target_3d(fingerprint: Fingerprint) -> tuple[Spacing, Reason]:
     chosen[thick] = max(np.percentile(spacings[:, thick], percentile), median[others].max())
     resolving = _resolving_mm(fingerprint)
     finest = np.percentile(spacings, THIN_PERCENTILE, axis=0)
-    finer = np.minimum(chosen, np.maximum(resolving, finest))
-    target = (_tidy(finer[0]), _tidy(finer[1]), _tidy(finer[2]))
-    return target, _reason_3d(fingerprint, spacings, target, percentile, resolving if (finer < chosen).any() else None)
+    usual, target = _tidied(chosen), _tidied(np.minimum(chosen, np.maximum(resolving, finest)))
+    return target, _reason_3d(fingerprint, spacings, target, percentile, None if target == usual else resolving)
 
 
 def _resolving_mm(fingerprint: Fingerprint) -> float:
@@ -204,6 +203,11 @@ def _reason_3d(
         because=because,
         source="Isensee et al., Nature Methods 18 (2021), target spacing; made continuous in anisotropy",
     )
+
+
+def _tidied(spacing_mm: np.ndarray) -> Spacing:
+    z, y, x = (_tidy(value) for value in spacing_mm)
+    return z, y, x
 
 
 def _tidy(value: float) -> float:
