@@ -60,7 +60,7 @@ def trained(contender: str, source: Path, out: Path, hours: float, folds: int) -
         if made.returncode == 0:
             return
         print(made.stderr.splitlines()[-1], flush=True)
-        if "single slices" not in made.stderr:
+        if "plans 2d for these data" not in made.stderr:
             break
     (out / "impossible.txt").write_text(made.stderr.splitlines()[-1])
 
