@@ -24,6 +24,7 @@ CONVOLUTION_COPIES = 1  # of a unit's output, in low precision: laid out anew to
 HEAD_COPIES = 2  # of a head's input, in low precision: in float32, to differentiate it
 WEIGHT_COPIES = 2  # of a layer's weights, in float32: their gradient as kernels make it, temporaries of the update
 
+LOW_WEIGHT_COPIES = 1.25  # of all weights, in low precision: what convolutions use, some gradients before conversion
 USABLE_SHARE = {"cpu": 0.6, "accelerator": 0.85}  # of free memory; on a CPU, data and file cache live there too
 ELEMENT_BYTES: dict[Precision, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
 
@@ -53,13 +54,13 @@ def training_bytes(
     >>> from planners.topology import unet
     >>> net = unet((128, 128, 128), (1.0, 1.0, 1.0), channels=1, heads=3, width=32, most_stages=6)
     >>> round(training_bytes(net, (128, 128, 128), 2, "fp16", optimizer="sgd", loss="dice_ce") / 1e9, 1)
-    5.8
+    5.9
     """
     walk, weights = layers(network, patch), parameters(network)
     low = precision != "fp32"
     largest = WEIGHT_COPIES * 4 * max(layer.weights for layer in walk)
     step = _step_bytes(walk, network, batch, ELEMENT_BYTES[precision], loss) + largest
-    step += ELEMENT_BYTES[precision] * weights if low else 0
+    step += LOW_WEIGHT_COPIES * ELEMENT_BYTES[precision] * weights if low else 0
     update = GRADIENT_BYTES * weights + largest
     data = BATCHES * batch * prod(patch) * (4 * network.in_channels + 2)
     tensors = STATE_BYTES[optimizer] * weights + max(step, update) + data
