@@ -23,9 +23,11 @@ UNIT_COPIES = 2  # of a unit's output: before and after normalization; the activ
 CONVOLUTION_COPIES = 1  # of a unit's output, in low precision: laid out anew to differentiate a convolution
 HEAD_COPIES = 2  # of a head's input, in low precision: in float32, to differentiate it
 WEIGHT_COPIES = 2  # of a layer's weights, in float32: their gradient as kernels make it, temporaries of the update
-
 LOW_WEIGHT_COPIES = 1.25  # of all weights, in low precision: what convolutions use, some gradients before conversion
-USABLE_SHARE = {"cpu": 0.6, "accelerator": 0.85}  # of free memory; on a CPU, data and file cache live there too
+USABLE_SHARE = {"cpu": 0.6, "accelerator": 0.65}
+"""Of free memory, that predictions may fill. On a CPU, data and file cache live there too. On accelerators nothing has
+been measured, and the one published figure is 1.3 times the prediction: 7.7 GB (Isensee et al. 2024, A100) for the plan
+of the example below, of which 5.9 GB are predicted."""
 ELEMENT_BYTES: dict[Precision, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
 
 Optimizer = Literal["sgd", "adamw"]
