@@ -96,7 +96,8 @@ def dry_run_apart(
 
 def _about_memory(error: RuntimeError) -> bool:
     """Whether a process died (systems kill those that take too much), or torch got no memory."""
-    return isinstance(error, BrokenProcessPool | torch.OutOfMemoryError) or "allocate memory" in str(error)
+    said = str(error)
+    return isinstance(error, BrokenProcessPool) or "allocate memory" in said or "out of memory" in said
 
 
 def _prepared(network: NetworkPlan, training: TrainingPlan, members: Sequence[Sequence[int]], device: str) -> Steps:
