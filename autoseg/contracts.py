@@ -114,14 +114,52 @@ class LabelSet(Record):
         return tuple((index + 1,) for index in range(len(self.labels)))
 
 
+class StructureFile(Record):
+    """The mask of one structure in a file of its own: what is not zero belongs to it."""
+
+    name: str
+    file: str
+
+
 class Case(Record):
-    """One image set with at most one label. Paths are relative to the dataset's root, POSIX style."""
+    """One image set with at most one label. Paths are relative to the dataset's root, POSIX style.
+
+    The label is one file whose values tell the structures, or one file per structure.
+    """
 
     case: str
     subject: str
     images: tuple[str, ...]  # one file per channel, or one file that holds all channels
-    label: str | None = None  # null: to be predicted only
+    label: str | None = None  # null: none, or one file per structure
+    structures: tuple[StructureFile, ...] = ()
     given_holdout: bool = False  # the source itself sets it apart (imagesTs with labels)
+
+    @property
+    def label_files(self) -> tuple[str, ...]:
+        """All files of the label."""
+        return (*(() if self.label is None else (self.label,)), *(structure.file for structure in self.structures))
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there is anything to learn from; else the case is to be predicted only."""
+        return bool(self.label_files)
+
+    def without_label(self) -> "Case":
+        """The same images, to be predicted."""
+        return self.model_copy(update={"label": None, "structures": ()})
+
+    def inside(self, folder: str) -> "Case":
+        """The same case, seen from the parent of the folder that its paths are relative to."""
+        return self.model_copy(
+            update={
+                "images": tuple(f"{folder}/{image}" for image in self.images),
+                "label": None if self.label is None else f"{folder}/{self.label}",
+                "structures": tuple(
+                    StructureFile(name=structure.name, file=f"{folder}/{structure.file}")
+                    for structure in self.structures
+                ),
+            }
+        )
 
 
 class AuditEntry(Record):
@@ -208,7 +246,7 @@ class Dataset(StageRecord):
     def development(self) -> tuple[str, ...]:
         """Labelled cases outside the hold-out, sorted."""
         kept_out = set(self.split.holdout)
-        return tuple(case.case for case in self.cases if case.label is not None and case.case not in kept_out)
+        return tuple(case.case for case in self.cases if case.labelled and case.case not in kept_out)
 
     def case(self, name: str) -> Case:
         """The case called ``name``.

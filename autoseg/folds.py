@@ -42,7 +42,7 @@ def draw(cases: Sequence[Case], share: float, seed: int) -> HoldOut:
         share: Share of subjects to hold out, in [0, 1). Ignored if the source sets cases apart itself.
         seed: Of the draw.
     """
-    labelled = [case for case in cases if case.label is not None]
+    labelled = [case for case in cases if case.labelled]
     subjects = {case.subject for case in labelled}
     given = {case.subject for case in labelled if case.given_holdout}
     if given and given < subjects:

@@ -39,7 +39,7 @@ def inspect(source: Path) -> Inspection:
         layout=dataset.layout,
         dimension=dataset.dimension,
         cases=len(dataset.cases),
-        labelled=sum(case.label is not None for case in dataset.cases),
+        labelled=sum(case.labelled for case in dataset.cases),
         channels=tuple(channel.name for channel in dataset.channels),
         labels=dataset.labels.labels,
         regions=tuple(region.name for region in dataset.labels.regions),

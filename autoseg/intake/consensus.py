@@ -133,7 +133,7 @@ def _inferred(items: Sequence[Examined]) -> LabelSet:
 def _change(item: Examined, channels: int, labels: LabelSet) -> Change:
     """What must change in the stored volumes of a case."""
     repeat = 1 if item.scan is None else channels // len(item.scan.overall)
-    if item.labels is None or item.labels == labels or item.case.label is None:
+    if item.labels is None or item.labels == labels or not item.case.labelled:
         return Change(item.case.case, repeat)
     new = class_of(labels)
     stored = sorted((index, value) for value, index in class_of(item.labels).items())
@@ -149,7 +149,7 @@ def _adopt(item: Examined, channels: int, labels: LabelSet) -> Examined:
     scan = item.scan.model_copy(
         update={"overall": item.scan.overall * repeat, "foreground": item.scan.foreground * repeat}
     )
-    if item.case.label is not None and item.labels is not None and item.labels != labels:
+    if item.case.labelled and item.labels is not None and item.labels != labels:
         scan = scan.model_copy(update={"targets": _renamed(scan, item.labels, labels)})
     return replace(item, scan=scan, labels=labels)
 
@@ -161,7 +161,7 @@ def _renamed(scan: CaseScan, own: LabelSet, agreed: LabelSet) -> tuple[TargetSca
 
 
 def _require_foreground(items: Sequence[Examined]) -> None:
-    labelled = [item.scan for item in items if item.scan is not None and item.case.label is not None]
+    labelled = [item.scan for item in items if item.scan is not None and item.case.labelled]
     if not any(target.voxels for scan in labelled for target in scan.targets):
         raise DataError(f"all {len(labelled)} labels are empty; there is nothing to learn; check the masks")
 

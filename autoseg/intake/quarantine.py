@@ -40,7 +40,7 @@ def require_usable(examined: Sequence[Examined]) -> None:
             f"{len(bad)} of {len(examined)} cases cannot be used, more than {LARGEST_QUARANTINE:.0%}; correct or "
             f"remove them:{first}{more}"
         )
-    if not any(item.case.label for item in examined if not item.problem):
+    if not any(item.case.labelled for item in examined if not item.problem):
         raise DataError(f"none of the {len(examined)} cases has a label; add masks to learn from{first}{more}")
 
 

@@ -108,7 +108,7 @@ def _left_over(found: Found, tree: Tree) -> tuple[str, ...]:
     Raises:
         LayoutError: One is a used file under another suffix, and nobody can know which is meant.
     """
-    used = {file for case in found.cases for file in (*case.images, case.label) if file is not None}
+    used = {file for case in found.cases for file in (*case.images, *case.label_files)}
     from_name = {_bare(file): file for file in used}
     left_over = tuple(file for file in tree.images if file not in used)
     for file in left_over:

@@ -30,18 +30,9 @@ class Found:
 
     def inside(self, folder: str) -> "Found":
         """The same, seen from the parent of the folder that it was found in."""
-        cases = tuple(
-            case.model_copy(
-                update={
-                    "images": tuple(f"{folder}/{image}" for image in case.images),
-                    "label": None if case.label is None else f"{folder}/{case.label}",
-                }
-            )
-            for case in self.cases
-        )
         return dataclasses.replace(
             self,
-            cases=cases,
+            cases=tuple(case.inside(folder) for case in self.cases),
             left_over=tuple(f"{folder}/{file}" for file in self.left_over),
             notes=(f"the data set lies in the subfolder {folder}/", *self.notes),
         )

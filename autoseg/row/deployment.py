@@ -47,7 +47,7 @@ def deploy(drafted: Model, parents: tuple[Parent, ...], workspace: Workspace, de
 
 def predict_rest(dataset: Dataset, source: Path, workspace: Workspace, device: str, notify: Notify) -> Prediction:
     """Predict the hold-out and the cases without a label by the model folder alone, and score the hold-out."""
-    cases = [c for c in dataset.cases if c.label is None or c.case in dataset.split.holdout]
+    cases = [c for c in dataset.cases if not c.labelled or c.case in dataset.split.holdout]
     if not cases:
         return Prediction(cases=())
     options = predict.Options(device=device, overwrite=True)  # the folder is the run's own

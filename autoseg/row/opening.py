@@ -70,7 +70,7 @@ def without_holdout(dataset: Dataset) -> Dataset:
     audit = dataset.audit.model_copy(
         update={"entries": tuple(entry for entry in dataset.audit.entries if entry.case not in held_out)}
     )
-    labelled = {case.case for case in dataset.cases if case.label is not None} - held_out
+    labelled = {case.case for case in dataset.cases if case.labelled} - held_out
     return dataset.model_copy(
         update={
             "cases": tuple(case for case in dataset.cases if case.case in labelled),

@@ -125,7 +125,7 @@ def _examine(tasks: Sequence[Task], notify: Notify) -> list[Examined]:
 
 def _processes(tasks: Sequence[Task]) -> int:
     """As many processes as pay and as fit into memory."""
-    sizes = [sum(_bytes(task.root / file) for file in (*task.case.images, task.case.label or "")) for task in tasks]
+    sizes = [sum(_bytes(task.root / file) for file in (*task.case.images, *task.case.label_files)) for task in tasks]
     if sum(sizes) < _PAYS_FROM_BYTES:
         return 1
     fitting = psutil.virtual_memory().available // (_MEMORY_PER_FILE_BYTE * max(sizes))
@@ -185,7 +185,7 @@ def _split(found: layouts.Found, cases: Sequence[Case], scans: Sequence[CaseScan
     candidates = [
         folds.Candidate(case.case, case.subject, tuple(target.voxels for target in scan.targets))
         for case, scan in zip(cases, scans, strict=True)
-        if case.label is not None
+        if case.labelled
     ]
     hold_out = folds.draw(found.cases, settings.holdout, settings.seed)
     made = folds.split(candidates, hold_out, folds=settings.folds, seed=settings.seed)
@@ -197,7 +197,7 @@ def _remarks(found: layouts.Found, labels: LabelSet, scans: Sequence[CaseScan]) 
     remarks = list(found.notes)
     drawn = {target.name for scan in scans for target in scan.targets if target.voxels}
     remarks += [f"{name} is declared but occurs in no case" for name in labels.targets if name not in drawn]
-    unlabelled = sum(case.label is None for case in found.cases)
+    unlabelled = sum(not case.labelled for case in found.cases)
     if unlabelled:
         remarks.append(f"{unlabelled} of {len(found.cases)} cases have no label and are only predicted")
     return tuple(AuditEntry(case=WHOLE_DATASET, verdict="ok", reason=remark) for remark in remarks)

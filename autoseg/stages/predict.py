@@ -209,7 +209,7 @@ def _still_holds(earlier: Trace, job: _Job, inputs: tuple[str, ...]) -> bool:
 
 def _predict(job: _Job, model: SegmentationModel) -> PredictedCase:
     started = time.monotonic()
-    loaded = auditing.load(job.root, job.case.model_copy(update={"label": None}))
+    loaded = auditing.load(job.root, job.case.without_label())
     remarks = [f"{finding.reason}; {finding.repair}".strip("; ") for finding in loaded.findings]
     image = _with_channels_of(model.record, loaded.image, remarks)
     spacing, turn = loaded.grid.spacing_mm, arrays.reorientation(loaded.orientation)
