@@ -35,6 +35,25 @@ class Volume:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Structures:
+    """Named masks from one file, which may overlap.
+
+    Attributes:
+        masks: (S, z, y, x) bool in the axis order of ``grid``.
+        grid: Where the voxels lie.
+        names: One per structure.
+        sha256: Of the file's bytes, as hex.
+        notes: Things about the file worth telling.
+    """
+
+    masks: np.ndarray
+    grid: Grid
+    names: tuple[str, ...]
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+
 def check_size(path: Path, shape: Sequence[int]) -> None:
     """Refuse declared sizes that are empty or absurd.
 
