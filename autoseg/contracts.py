@@ -34,7 +34,7 @@ class Settings(Record):
     preset: Preset = "standard"
     device: str = "auto"
     holdout: float = 0.0
-    folds: int = 5
+    folds: int | None = None  # null: five, or fewer where there are few subjects or the hours are short
     seed: int = 0
     deterministic: bool = False
     planner: str = "auto"
@@ -45,7 +45,7 @@ class Settings(Record):
     @property
     def wishes(self) -> Wishes:
         """What is not left to the planner."""
-        return Wishes(configurations=self.configurations, spacing_mm=self.spacing_mm)
+        return Wishes(configurations=self.configurations, spacing_mm=self.spacing_mm, folds=self.folds)
 
 
 class Run(Record):

@@ -12,8 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from autoseg.contracts import Case, Split
+from autoseg.contracts import Case, CaseScan, Split
 
+MOST_FOLDS = 5
+"""Where nobody asks for a number; with more, cross-validation costs more than it tells."""
 _SIZE_CLASSES = 4
 
 
@@ -32,6 +34,16 @@ class HoldOut:
 
     cases: frozenset[str]
     because: str
+
+
+def candidates(cases: Iterable[Case], scans: Iterable[CaseScan]) -> tuple[Candidate, ...]:
+    """What the split must know of the labelled cases among ``cases``, in any order."""
+    targets = {scan.case: scan.targets for scan in scans}
+    return tuple(
+        Candidate(case.case, case.subject, tuple(target.voxels for target in targets[case.case]))
+        for case in cases
+        if case.labelled
+    )
 
 
 def draw(cases: Sequence[Case], share: float, seed: int) -> HoldOut:
@@ -70,10 +82,17 @@ def split(candidates: Sequence[Candidate], hold_out: HoldOut, *, folds: int, see
     parts, because = _folds(development, folds, seed)
     return Split(
         holdout=tuple(sorted(c.case for c in candidates if c.subject in held)),
-        folds=tuple(tuple(sorted(c.case for subject in part for c in development[subject])) for part in parts),
+        folds=parts,
         seed=seed,
         because=f"{hold_out.because}; {because}",
     )
+
+
+def divide_again(split: Split, candidates: Sequence[Candidate], folds: int) -> Split:
+    """The same hold-out; the other cases in as many folds as the plan found hours for."""
+    development = _by_subject(c for c in candidates if c.case not in set(split.holdout))
+    parts, because = _folds(development, folds, split.seed)
+    return split.model_copy(update={"folds": parts, "because": f"{split.because}; by the plan {because}"})
 
 
 def _given(labelled: Sequence[Case], subjects: set[str], share: float) -> HoldOut:
@@ -84,13 +103,15 @@ def _given(labelled: Sequence[Case], subjects: set[str], share: float) -> HoldOu
     return HoldOut(cases, because + (f", no further {share:.0%} taken" if share else ""))
 
 
-def _folds(development: dict[str, list[Candidate]], wished: int, seed: int) -> tuple[list[list[str]], str]:
+def _folds(development: dict[str, list[Candidate]], wished: int, seed: int) -> tuple[tuple[tuple[str, ...], ...], str]:
+    """The cases of each fold, and why so many."""
     subjects, cases = len(development), sum(len(members) for members in development.values())
     count = min(wished, subjects)
     if count < 2:
         why = "one fold was asked for" if subjects > 1 else f"{cases} case(s) of {subjects} subject(s)"
-        return [[]], f"no validation: {why}, so every case trains and no fold has validation cases"
-    parts = _deal(development, count, seed)
+        return ((),), f"no validation: {why}, so every case trains and no fold has validation cases"
+    dealt = _deal(development, count, seed)
+    parts = tuple(tuple(sorted(c.case for subject in part for c in development[subject])) for part in dealt)
     text = f"{count} folds of {cases} cases of {subjects} subjects, balanced by label and size, seed {seed}"
     return parts, text + (f" ({wished} folds were asked for; there are too few subjects)" if count < wished else "")
 

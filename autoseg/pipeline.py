@@ -130,25 +130,24 @@ class Row:
         return found
 
     @cached_property
-    def development(self) -> Dataset:
-        """The dataset without its hold-out: all that planning, training and selection may depend on."""
+    def planned_on(self) -> Dataset:
+        """The dataset without its hold-out: all that planning may depend on."""
         return opening.without_holdout(self.dataset)
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """What planning must know of the data."""
-        scans = [records.read(self.workspace.dataset.scan(case), CaseScan) for case in self.development.development]
         return self._stage(
             "fingerprint",
             Fingerprint,
-            lambda: fingerprint.fingerprint(self.development, scans),
-            dataset=self.development,
+            lambda: fingerprint.fingerprint(self.planned_on, self._scans),
+            dataset=self.planned_on,
         )
 
     @cached_property
     def budget(self) -> Budget:
         """The machine, measured once per run folder."""
-        folds = len(self.development.split.folds)
+        folds = len(self.planned_on.split.folds)
         measure = calibration.calibrate
         return self._stage(
             "budget",
@@ -175,6 +174,16 @@ class Row:
         detail = f"{names}; the whole run is predicted to take {made.predicted_hours:.2f} h"
         self._journal(Event(stage="plan", what="note", detail=detail))
         return made
+
+    @cached_property
+    def divided(self) -> Dataset:
+        """The dataset in as many folds as the plan found hours for."""
+        return opening.divided(self.dataset, self._scans, self.plan.folds)
+
+    @cached_property
+    def development(self) -> Dataset:
+        """The divided dataset without its hold-out: all that training and selection may depend on."""
+        return opening.without_holdout(self.divided)
 
     @cached_property
     def preprocess(self) -> Prepared:
@@ -264,7 +273,7 @@ class Row:
     def report(self) -> Report:
         """The page."""
         every = RunRecords(
-            self.dataset,
+            self.divided,
             self.fingerprint,
             self.budget,
             self.plan,
@@ -285,7 +294,12 @@ class Row:
         )
 
     def _overlay(self, case: str) -> OverlayInput:
-        return results.overlay(case, self.dataset, self.select, self.predict, self.workspace)
+        return results.overlay(case, self.divided, self.select, self.predict, self.workspace)
+
+    @cached_property
+    def _scans(self) -> list[CaseScan]:
+        cases = opening.without_holdout(self.dataset).development
+        return [records.read(self.workspace.dataset.scan(case), CaseScan) for case in cases]
 
     @cached_property
     def _training_parents(self) -> tuple[Parent, ...]:
@@ -301,7 +315,7 @@ class Row:
             job.configuration,
             job.fold,
             self.settings.seed,
-            deadline.seconds_for(job, open_jobs, self.plan, self.dataset, self.settings, worked_s),
+            deadline.seconds_for(job, open_jobs, self.plan, self.divided, self.settings, worked_s),
         )
         folder, before = self.workspace.job(job.configuration, job.fold), job.previous_stage
         first_stage = None if before is None else partial(self.workspace.job, before)

@@ -65,7 +65,7 @@ def _training(workspace: Workspace) -> StageStatus:
     if not workspace.record("plan").exists() or not workspace.record("dataset").exists():
         return StageStatus(stage="train", done=False)
     plan = records.read(workspace.record("plan"), Plan)
-    folds = len(json.loads(workspace.record("dataset").read_bytes())["split"]["folds"])
+    folds = plan.folds or len(json.loads(workspace.record("dataset").read_bytes())["split"]["folds"])
     wanted = [workspace.job(c.name, fold) for c in plan.configurations for fold in range(folds)]
     finished = sum(job.record.exists() for job in wanted)
     return StageStatus(stage="train", done=finished == len(wanted), detail=f"{finished} of {len(wanted)} jobs")

@@ -49,9 +49,11 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -
         fingerprint = spacings.as_if(fingerprint, (z_mm, y_mm, x_mm))
     sized, skipped = views.choose(fingerprint, budget, wishes.configurations)
     other_s = sizing.other_s(sized, budget)
-    seconds = schedule.job_seconds(budget, other_s, budget.folds * len(sized))
+    folds, why_folds = _folds(sized, other_s, fingerprint, budget, wishes)
+    budget = budget.model_copy(update={"folds": folds})
+    seconds = schedule.job_seconds(budget, other_s, folds * len(sized))
     sized = [(task, _with_batch(task, size, seconds, budget)) for task, size in sized]
-    _refuse_hopeless_hours(sized, seconds, other_s, budget)
+    _refuse_hopeless_hours(sized, seconds, other_s, budget, wishes)
     parts = [_configuration(task, size, seconds, normalization, order, fingerprint, budget) for task, size in sized]
     configurations = tuple(configuration for configuration, _ in parts)
     training_s = sum(budget.folds * configuration.cost.fold_training_s for configuration in configurations)
@@ -62,11 +64,37 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -
         reasons=(
             *reasons,
             why_order,
+            why_folds,
             sizing.precision_reason(budget),
             *(_skipped_reason(item) for item in skipped),
             *(_as_asked(reason, wishes) for _, own in parts for reason in own),
         ),
         predicted_hours=(training_s + other_s) / 3600,
+        folds=folds,
+    )
+
+
+def _folds(
+    sized: Sequence[Sized], other_s: float, fingerprint: Fingerprint, budget: Budget, wishes: Wishes
+) -> tuple[int, Reason]:
+    """How often the cases are divided. Sizes are chosen before, so that fewer folds buy steps and nothing else."""
+    jobs = [(task.dimension, size.step_s) for task, size in sized]
+    all_s = schedule.job_seconds(budget, other_s, 1)
+    folds = budget.folds if wishes.folds is not None else schedule.affordable_folds(budget, all_s, jobs)
+    if wishes.folds is not None:
+        because = "asked for"
+    elif folds < budget.folds:
+        because = "in more folds a network would train too few steps in the hours given"
+    else:
+        because = "each network learns from most cases, every case is predicted by one that never saw it"
+    return folds, Reason(
+        rule="schedule.folds",
+        saw=f"{len(fingerprint.cases)} cases; {all_s / 3600:.3g} h to train"
+        if all_s < math.inf
+        else f"{len(fingerprint.cases)} cases",
+        chose=f"{folds} folds",
+        because=because,
+        source="benchmarks/results/folds.md",
     )
 
 
@@ -145,17 +173,20 @@ def _with_batch(task: Task, size: Size, seconds: float, budget: Budget) -> Size:
     return sizing.shrink_batch(task, sizing.grow_batch(task, size, seconds, budget), seconds, budget)
 
 
-def _refuse_hopeless_hours(sized: Sequence[Sized], seconds: float, other_s: float, budget: Budget) -> None:
+def _refuse_hopeless_hours(
+    sized: Sequence[Sized], seconds: float, other_s: float, budget: Budget, wishes: Wishes
+) -> None:
     """No plan where the slowest job would not learn something."""
     task, size = max(sized, key=lambda one: one[1].step_s)
     steps = schedule.steps_within(seconds, size.step_s, budget)
     if budget.hours is None or steps >= schedule.FEWEST_STEPS:
         return
     hours = schedule.smallest_hours(budget, size.step_s, other_s, budget.folds * len(sized))
+    instead = ", or fewer folds" if wishes.folds is not None and budget.folds > schedule.FEWEST_FOLDS else ""
     raise InfeasibleBudget(
         f"{budget.hours:g} hours leave {steps} training steps for each of {budget.folds} folds of {task.name}, and "
         f"fewer than {schedule.FEWEST_STEPS} teach nothing: everything but training is predicted to take "
-        f"{other_s / 3600:.2g} hours and a step {size.step_s:.2g} s; give at least {hours:g} hours, or fewer folds",
+        f"{other_s / 3600:.2g} hours and a step {size.step_s:.2g} s; give at least {hours:g} hours{instead}",
         smallest_hours=hours,
     )
 

@@ -174,6 +174,7 @@ class Wishes(Record):
 
     configurations: tuple[ConfigurationName, ...] | None = None  # null: as the planner finds right
     spacing_mm: Spacing | None = None  # of the full resolution, along canonical (z, y, x); null: the planner's
+    folds: int | None = None  # null: the planner's, at most those of the split
 
 
 NO_WISHES = Wishes()
@@ -341,6 +342,7 @@ class Plan(StageRecord):
     skipped: tuple[Skipped, ...] = ()
     reasons: tuple[Reason, ...]
     predicted_hours: float
+    folds: int | None = None  # of the cross-validation; null: as many as the dataset was split into
 
     def configuration(self, name: str) -> Configuration:
         """The configuration called ``name``.

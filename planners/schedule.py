@@ -6,6 +6,7 @@ still gets ``target_steps``: too few steps ruin a large network, while beyond th
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,8 @@ CLOCK_HEADROOM = 1.5  # times the predicted steps, at which a job ends that a cl
 HOLDOUT_ALLOWANCE = 0.1  # cases that every fold's model predicts at the end, as a share of the development cases
 FEWEST_STEPS = 60  # a fold with fewer has learned nothing: no plan rather than a bad one
 FEWEST_STEPS_WITHOUT_HOURS = 300  # where no hours bind, slow data take longer than the preset's hours instead
+FEWEST_FOLDS = 2  # in which every case is still predicted by a model that never saw it
+FOLD_STEPS = {2: 300, 3: 350}  # by dimension: with fewer steps per fold, fewer folds train better models
 CPU_HOURS: dict[Preset, float] = {"fast": 0.3, "standard": 1.0, "max": 6.0}  # where no hours are given
 MOST_STEPS: dict[Preset, int] = {"fast": 10_000, "standard": 40_000, "max": 100_000}  # per fold; a GPU's default
 ADMITTED_SHARE = 0.5  # of the target steps that preset "max" leaves each configuration when two share the time
@@ -111,6 +114,25 @@ def steps_within(seconds: float, step_s: float, budget: Budget) -> int:
     """Steps that are predicted to fit, at most the preset's maximum."""
     share = DETERMINISTIC_SHARE if budget.deterministic else 1.0
     return int(min(seconds * share / step_s, MOST_STEPS[budget.preset]))
+
+
+def affordable_folds(budget: Budget, training_s: float, jobs: Sequence[tuple[int, float]]) -> int:
+    """As many folds as there are; fewer, where hours leave a fold too few steps.
+
+    Args:
+        budget: Its ``folds`` are the most.
+        training_s: For all jobs together.
+        jobs: Dimension and seconds per step of each configuration.
+    """
+
+    def enough(folds: int) -> bool:
+        seconds = training_s / (folds * len(jobs))
+        return all(steps_within(seconds, step_s, budget) >= FOLD_STEPS[dimension] for dimension, step_s in jobs)
+
+    fewest = min(FEWEST_FOLDS, budget.folds)
+    if budget.hours is None:
+        return budget.folds
+    return next((folds for folds in range(budget.folds, fewest, -1) if enough(folds)), fewest)
 
 
 def smallest_hours(budget: Budget, step_s: float, other_s: float, jobs: int) -> float:

@@ -189,7 +189,7 @@ def _encoder_reason(size: Size, budget: Budget) -> Reason:
         "for a third more time and memory they gained 0.0 to 0.8 points of Dice on six large data sets, which is worth "
         "it where time is plenty"
         if residual
-        else "residual blocks gain little Dice for a third more time and memory; in the same time steps are worth more"
+        else "residual blocks cost a third more time and memory; in the same time, steps have been worth more"
     )
     return Reason(
         rule="network.encoder",

@@ -22,7 +22,7 @@ def check(plan: Plan, fingerprint: Fingerprint, budget: Budget) -> None:
     Raises:
         InvalidPlan: All that is wrong, one line each.
     """
-    found = [*_names(plan)]
+    found = [*_names(plan), *_folds(plan, fingerprint)]
     for index, configuration in enumerate(plan.configurations):
         where = f"configurations[{index}] ({configuration.name})"
         shape = [*_shape(configuration)]
@@ -41,6 +41,12 @@ def _names(plan: Plan) -> Iterator[str]:
         before = configuration.previous_stage
         if before is not None and before not in names:
             yield f"configurations[{index}].previous_stage: {before!r} is not planned; expected null or one of {names}"
+
+
+def _folds(plan: Plan, fingerprint: Fingerprint) -> Iterator[str]:
+    most = max(1, len(fingerprint.cases))
+    if plan.folds is not None and not 1 <= plan.folds <= most:
+        yield f"folds: {plan.folds}; expected 1 to {most}, the number of cases: use {min(most, max(1, plan.folds))}"
 
 
 def _shape(configuration: Configuration) -> Iterator[str]:

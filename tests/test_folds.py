@@ -74,6 +74,16 @@ def test_subjects_are_never_torn_apart(rows, folds, holdout, seed):
     assert development
 
 
+def test_dividing_again_keeps_the_holdout():
+    cases = one_each(40)
+    made = split(cases, folds=5, holdout=0.25, seed=2)
+    again = module.divide_again(made, cases, 2)
+    assert again.holdout == made.holdout
+    assert [len(fold) for fold in again.folds] == [15, 15]
+    assert not set(again.holdout) & {case for fold in again.folds for case in fold}
+    assert again.folds == split(cases, folds=2, holdout=0.25, seed=2).folds, "as if asked for at once"
+
+
 def test_a_rare_label_is_spread_over_the_folds():
     made = split(one_each(50, lambda n: (500, 10 if n % 10 == 0 else 0)), folds=5, holdout=0, seed=0)
     assert [sum(int(case[1:]) % 10 == 0 for case in fold) for fold in made.folds] == [1, 1, 1, 1, 1]

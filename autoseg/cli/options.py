@@ -21,7 +21,9 @@ Hours = Annotated[
 PresetName = Annotated[Preset, typer.Option(help="What to buy: fast (one configuration), standard, or max (all).")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Holdout = Annotated[float, typer.Option(help="Share of subjects set apart for one final, honest score.")]
-Folds = Annotated[int, typer.Option(help="Folds of the cross-validation.")]
+Folds = Annotated[
+    int | None, typer.Option(help="Folds of the cross-validation. Default: 5, or fewer if hours are short.")
+]
 Seed = Annotated[int, typer.Option(help="Of the split, the networks, the sampling and the search.")]
 Deterministic = Annotated[
     bool, typer.Option("--deterministic", help="Same plan, seed, machine and versions: same weights and masks.")
@@ -47,7 +49,7 @@ def settings(
     preset: Preset,
     device: str,
     holdout: float,
-    folds: int,
+    folds: int | None,
     seed: int,
     deterministic: bool,
     planner: str,
@@ -65,7 +67,7 @@ def settings(
         raise UsageError(f"--hours {hours}: expected a number above 0")
     if not 0 <= holdout < 1:
         raise UsageError(f"--holdout {holdout}: expected a share from 0 to below 1, e.g. 0.2")
-    if folds < 2:
+    if folds is not None and folds < 2:
         raise UsageError(f"--folds {folds}: expected 2 or more")
     registry.named(planner)
     return Settings(

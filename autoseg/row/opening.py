@@ -1,10 +1,11 @@
 """Opening a run folder: may it be one, whose is it, and was the same asked for before?"""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from autoseg import records
-from autoseg.contracts import Dataset, Run, Settings
+from autoseg import folds, records
+from autoseg.contracts import CaseScan, Dataset, Run, Settings
 from autoseg.errors import ChangedInputs, UsageError
 from autoseg.workspace import Workspace
 from planners.contracts import Parent
@@ -62,6 +63,15 @@ def begin(workspace: Workspace, source: Path | None, settings: Settings | None, 
     asked = asked.model_copy(update={"worked_s": 0.0})  # the hours asked for pay for what is redone
     records.write(workspace.run, asked)
     return asked
+
+
+def divided(dataset: Dataset, scans: Sequence[CaseScan], count: int | None) -> Dataset:
+    """The dataset with its development cases in ``count`` folds; None: as they are."""
+    if count is None or count == len(dataset.split.folds):
+        return dataset
+    measured = {scan.case for scan in scans}
+    candidates = folds.candidates((case for case in dataset.cases if case.case in measured), scans)
+    return dataset.model_copy(update={"split": folds.divide_again(dataset.split, candidates, count)})
 
 
 def without_holdout(dataset: Dataset) -> Dataset:

@@ -25,7 +25,7 @@ S = TypeVar("S", bound=StageRecord)
 SETTINGS_OF: dict[str, tuple[str, ...]] = {
     "dataset": ("holdout", "folds", "seed"),
     "budget": ("device", "preset", "hours", "folds", "deterministic", "device_gb"),
-    "plan": ("planner", "configurations", "spacing_mm"),
+    "plan": ("planner", "configurations", "spacing_mm", "folds"),
     "train": ("seed", "device"),
     "select": ("seed",),
 }

@@ -182,13 +182,9 @@ def _record(found: layouts.Found, settled: Settled, settings: Settings) -> Datas
 
 
 def _split(found: layouts.Found, cases: Sequence[Case], scans: Sequence[CaseScan], settings: Settings) -> Split:
-    candidates = [
-        folds.Candidate(case.case, case.subject, tuple(target.voxels for target in scan.targets))
-        for case, scan in zip(cases, scans, strict=True)
-        if case.labelled
-    ]
+    candidates = folds.candidates(cases, scans)
     hold_out = folds.draw(found.cases, settings.holdout, settings.seed)
-    made = folds.split(candidates, hold_out, folds=settings.folds, seed=settings.seed)
+    made = folds.split(candidates, hold_out, folds=settings.folds or folds.MOST_FOLDS, seed=settings.seed)
     return made.model_copy(update={"because": f"{found.grouping}; {made.because}"}) if found.grouping else made
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from planners import schedule, views
 from planners.augmentation import oriented_axes
+from planners.contracts import Wishes
 from planners.errors import InfeasibleBudget, PlanningError, UnknownPlanner
 from planners.registry import plan
 from tests.strategies import budget, fingerprint, gpu
@@ -62,6 +63,30 @@ def test_hours_are_shared_among_folds_and_kept():
     training = made.configurations[0].training
     assert 5 * training.seconds <= schedule.TRAINING_SHARE * 0.4 * 3600
     assert 0.5 * 0.4 < made.predicted_hours <= schedule.TRAINING_SHARE * 0.4 + 1e-6
+
+
+@pytest.mark.parametrize(("hours", "folds"), [(10.0, 5), (0.8, 5), (0.2, 2)])
+def test_short_hours_are_not_spread_over_many_folds(hours, folds):
+    slow = budget(hours=hours, gflops=20.0, gbytes=2.0)
+    made = plan(SARCOMA, slow)
+    assert made.folds == folds
+    reason = next(reason for reason in made.reasons if reason.rule == "schedule.folds")
+    assert ("too few steps" in reason.because) == (folds < 5)
+    assert made.predicted_hours <= hours
+
+
+def test_folds_that_were_asked_for_stay():
+    slow = budget(hours=0.2, gflops=20.0, gbytes=2.0)
+    assert plan(SARCOMA, slow, wishes=Wishes(folds=5)).folds == 5
+    assert plan(SARCOMA, budget(folds=3)).folds == 3, "as many as the cases were divided into"
+
+
+@pytest.mark.parametrize(("training_s", "folds"), [(5000, 5), (3500, 5), (3499, 4), (1400, 4), (1399, 3), (100, 2)])
+def test_each_fold_gets_its_steps(training_s, folds):
+    machine = budget(hours=1.0)
+    per_step = 2.0 if training_s > 1400 else 1.0
+    assert schedule.FOLD_STEPS[3] == 350
+    assert schedule.affordable_folds(machine, training_s, [(3, per_step)]) == folds
 
 
 def test_without_hours_the_preset_sizes_the_schedule():

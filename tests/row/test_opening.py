@@ -4,10 +4,12 @@ import os
 
 import pytest
 
-from autoseg.contracts import Settings
+from autoseg import records
+from autoseg.contracts import CaseScan, Settings
 from autoseg.errors import ChangedInputs, UsageError
 from autoseg.row import opening
 from autoseg.workspace import Workspace
+from tests import oof_world
 
 
 @pytest.fixture
@@ -53,6 +55,17 @@ def test_unwritable_output(tmp_path, source):
 def test_output_below_a_file_cannot_be_made(tmp_path, source):
     (tmp_path / "file").write_text("")
     refused(tmp_path / "file" / "out", source, "cannot be written")
+
+
+def test_the_plan_may_divide_the_cases_into_fewer_folds(tmp_path):
+    world = oof_world.make(tmp_path, cases=10, folds=5)
+    scans = [records.read(world.workspace.dataset.scan(case), CaseScan) for case in world.dataset.development]
+    assert opening.divided(world.dataset, scans, None) == world.dataset
+    assert opening.divided(world.dataset, scans, 5) == world.dataset
+    again = opening.divided(world.dataset, scans, 2).split
+    assert [len(fold) for fold in again.folds] == [5, 5]
+    assert sorted(case for fold in again.folds for case in fold) == sorted(world.dataset.development)
+    assert "by the plan 2 folds" in again.because
 
 
 def test_other_settings_are_listed_and_need_replan(tmp_path, source):
