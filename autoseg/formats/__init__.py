@@ -26,6 +26,7 @@ __all__ = [
     "is_dicom",
     "is_image",
     "mask_suffix",
+    "may_be_dicom",
     "read",
     "read_structures",
     "stem",
@@ -77,7 +78,12 @@ def stem(path: Path) -> str:
 
 def is_dicom(path: Path) -> bool:
     """Is this a DICOM file, by its content? Files of other formats are not opened."""
-    return not suffix(path) and sniff.is_dicom(path)
+    return may_be_dicom(path) and sniff.is_dicom(path)
+
+
+def may_be_dicom(path: Path) -> bool:
+    """Could this be a DICOM file, by its name? Nothing is opened."""
+    return not suffix(path) and sniff.may_be_dicom(path)
 
 
 def is_image(path: Path) -> bool:

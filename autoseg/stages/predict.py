@@ -172,7 +172,7 @@ def _foreign(job: _Job) -> list[Path]:
 def _finish(job: _Job, model: SegmentationModel) -> PredictedCase:
     """Predict a case unless that is done already. Nothing that is wrong with one case may stop the others."""
     try:
-        inputs = tuple(records.file_digest(image) for image in job.images)
+        inputs = tuple(records.file_digest(file) for image in job.images for file in formats.files(image))
         earlier = job.earlier()
         if earlier is not None and _still_holds(earlier, job, inputs):
             return earlier.predicted
@@ -218,7 +218,8 @@ def _predict(job: _Job, model: SegmentationModel) -> PredictedCase:
     classes = model.decide(probabilities, spacing)
     if job.options.probabilities:
         _write_probabilities(job.probabilities, restore(probabilities, turn))
-    formats.write_label(job.mask, restore(file_values(classes, model.labels), turn), like=job.images[0])
+    names = {label.value: label.name for label in model.labels.labels}
+    formats.write_label(job.mask, restore(file_values(classes, model.labels), turn), like=job.images[0], names=names)
     voxel_mm3 = float(np.prod(spacing))
     return PredictedCase(
         case=job.case.case,

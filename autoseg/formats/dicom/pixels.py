@@ -71,7 +71,9 @@ def stored(dataset: Dataset, index: int | None, path: Path) -> np.ndarray:
     return np.asarray(array)
 
 
-def _stored(frames: Sequence[Frame], digests: list[str], notes: set[str]) -> Iterator[tuple[Frame, Dataset, np.ndarray]]:
+def _stored(
+    frames: Sequence[Frame], digests: list[str], notes: set[str]
+) -> Iterator[tuple[Frame, Dataset, np.ndarray]]:
     """Each frame with its file's data set and its stored values; each file is opened once, as long as it is needed."""
     for file, members in groupby(frames, key=lambda frame: frame.file):
         dataset, digest = headers.read_all(file)

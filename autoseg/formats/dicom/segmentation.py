@@ -54,9 +54,7 @@ def names(dataset: Dataset) -> dict[int, str]:
         if int(segment.SegmentNumber) not in (_BACKGROUND, padding)
     }
     listed = list(labels.values())
-    return {
-        number: name if listed.count(name) == 1 else f"{name}_{number}" for number, name in sorted(labels.items())
-    }
+    return {number: name if listed.count(name) == 1 else f"{name}_{number}" for number, name in sorted(labels.items())}
 
 
 def _segments(path: Path, dataset: Dataset) -> dict[int, str]:

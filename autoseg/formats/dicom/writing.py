@@ -4,6 +4,7 @@ Study, patient and frame of reference are those of the series, so that any viewe
 """
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -52,13 +53,17 @@ def segmentation(path: Path, labels: np.ndarray, like: Path, names: Mapping[int,
         LabelError: A value is negative, or nothing is named.
     """
     highdicom = _highdicom()
-    with headers.lenient():
+    with headers.lenient(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about names of patients, which are taken over as they are
         source = stack(like)
         segments = _segments(path, labels, names, source)
         images = [headers.read(file) for file in dict.fromkeys(frame.file for frame in source.frames)]
         numbered = np.zeros(labels.shape, np.uint16 if len(segments) > 255 else np.uint8)
         for number, value in enumerate(segments, start=1):
             numbered[labels == value] = number
+        for image in images:
+            if not image.get("SpecificCharacterSet", "ISO_IR 6"):
+                del image.SpecificCharacterSet  # present, but empty: the default one
         try:
             made = highdicom.seg.Segmentation(
                 source_images=images,
@@ -97,7 +102,9 @@ def contours(path: Path, labels: np.ndarray, like: Path, names: Mapping[int, str
     with headers.lenient():
         source = stack(like)
         if not source.frames[0].placed:
-            raise UsageError(f"{like}: its images have no positions, so no contours can be placed; write a mask instead")
+            raise UsageError(
+                f"{like}: its images have no positions, so no contours can be placed; write a mask instead"
+            )
         segments = _segments(path, labels, names, source)
         image = headers.read(like)
         made = _structure_set(image, source)
