@@ -184,9 +184,9 @@ def write_label(path: Path, labels: np.ndarray, like: Path, names: Mapping[int, 
         UsageError: The suffix is of another family, or would blur the labels; or the extra ``dicom`` is not installed.
     """
     if path.name.endswith((DICOM_SEG, DICOM_CONTOURS)) and is_dicom(like):
-        from autoseg.formats.dicom import writing
+        from autoseg.formats.dicom import outlining, writing
 
-        write = writing.contours if path.name.endswith(DICOM_CONTOURS) else writing.segmentation
+        write = outlining.contours if path.name.endswith(DICOM_CONTOURS) else writing.segmentation
         return write(path, labels, like, names or {})
     writer = READERS.get(suffix(path))
     if writer is None or suffix(path) in _LOSSY or writer is not READERS.get(suffix(like)):

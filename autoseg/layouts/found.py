@@ -20,7 +20,7 @@ class Found:
         grouping: How the layout or the case names told the subjects; empty: each case is its own subject. A layout that
             fills it has set the cases' subjects itself, and their names are not asked.
         notes: Remarks for the report about how the folder was understood.
-        reasons: Why the layout left files or folders aside, by path; for those that it knows better than their names do.
+        reasons: Why the layout left files or folders aside, by path; where it knows more than names do.
     """
 
     layout: str

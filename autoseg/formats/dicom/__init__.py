@@ -8,7 +8,10 @@
     series         all of it: one series to a ``Volume``
     segmentation   DICOM-SEG to ``Structures``
     contours       RTSTRUCT to ``Structures``
-    writing        labels to DICOM-SEG or RTSTRUCT (needs the extra ``dicom``)
+    structures     either of them, by modality
+    writing        labels to DICOM-SEG (needs the extra ``dicom``)
+    outlining      labels to RTSTRUCT
+    catalogue      what a file is and belongs to, for those who look for data sets
 
 Only ``sniff`` is imported where no DICOM file has been seen, so that other formats do not wait for pydicom.
 """

@@ -17,6 +17,7 @@ from pydicom.dataelem import RawDataElement
 from autoseg.errors import GeometryError, LabelError
 from autoseg.formats.dicom import headers
 from autoseg.formats.volume import Structures, Volume
+from autoseg.volumes.polygons import filled
 
 _FILLED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "")
 _FLAT_VOX = 0.5  # points of one contour may leave its slice so far
@@ -199,38 +200,6 @@ def _require_inside(path: Path, tally: _Tally, like: Volume) -> None:
         f"{tuple(round(value, 2) for value in like.grid.origin_mm)} mm; expected contours drawn on this image; check "
         "which series the RTSTRUCT belongs to"
     )
-
-
-def filled(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
-    """Pixels whose centre lies inside an odd number of polygons (even-odd rule).
-
-    Along each row of pixel centres, every edge that crosses the row flips all pixels to its right.
-
-    Args:
-        polygons: Each (points, 2): row and column in pixels, (0, 0) being the centre of the first.
-        shape: Rows and columns.
-
-    Returns:
-        (rows, columns) bool.
-
-    >>> square = np.array([[0.5, 0.5], [0.5, 2.5], [2.5, 2.5], [2.5, 0.5]])
-    >>> filled([square], (4, 4)).astype(int)
-    array([[0, 0, 0, 0],
-           [0, 1, 1, 0],
-           [0, 1, 1, 0],
-           [0, 0, 0, 0]])
-    """
-    rows, columns = shape
-    flips = np.zeros((rows, columns + 1), np.int32)
-    for polygon in polygons:
-        for (row, column), (next_row, next_column) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-            low, high = sorted((row, next_row))
-            crossed = np.arange(max(0, int(np.ceil(low))), min(rows, int(np.ceil(high))))
-            if len(crossed) == 0:
-                continue
-            at = column + (crossed - row) * (next_column - column) / (next_row - row)
-            np.add.at(flips, (crossed, np.clip(np.ceil(at), 0, columns).astype(int)), 1)
-    return np.asarray(np.cumsum(flips[:, :columns], axis=1) % 2 == 1)
 
 
 def _range(values: Sequence[float]) -> str:

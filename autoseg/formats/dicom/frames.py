@@ -60,14 +60,14 @@ class Frame:
     @property
     def normal(self) -> np.ndarray:
         """Unit vector perpendicular to the plane."""
-        row, column = np.reshape(self.directions, (2, 3))
+        row, column = np.array(self.directions, float).reshape(2, 3)
         normal = np.cross(row, column)
         return np.asarray(normal / np.linalg.norm(normal))
 
     @property
     def axes_mm(self) -> tuple[np.ndarray, np.ndarray]:
         """Steps in mm from one row to the next and from one column to the next."""
-        along_row, along_column = np.reshape(self.directions, (2, 3))
+        along_row, along_column = np.array(self.directions, float).reshape(2, 3)
         down_mm, right_mm = self.pixel_mm or (1.0, 1.0)
         return along_column * down_mm, along_row * right_mm
 

@@ -1,4 +1,4 @@
-"""DICOM-SEG to masks on the grid of the image: binary, fractional and label map; frames that hold nothing may be absent.
+"""DICOM-SEG to masks on the grid of the image: binary, fractional or label map; empty frames may be absent.
 
 A frame is put where its position says, never where a reference or a dimension index says: those are optional or wrong
 in many files. Sources: DICOM PS3.3, sections A.51 (Segmentation) and C.8.20 (Segmentation Image and Label Map).

@@ -132,7 +132,8 @@ def _affine(path: Path, in_order: Sequence[Frame]) -> tuple[np.ndarray, tuple[st
     """Array index (z, y, x) to mm, and what is unusual about it.
 
     Raises:
-    XX"""
+        GeometryError: The slices are spaced unevenly, or beside each other.
+    """
     first = in_order[0]
     affine = np.eye(4)
     affine[:3, 1], affine[:3, 2] = first.axes_mm
