@@ -19,6 +19,8 @@ from autoseg.formats.dicom import sniff
 from autoseg.formats.volume import Structures, Volume
 
 __all__ = [
+    "DICOM_CONTOURS",
+    "DICOM_SEG",
     "Structures",
     "Volume",
     "files",

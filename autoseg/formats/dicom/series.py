@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autoseg.errors import DataError, UnreadableFile
+from autoseg.errors import AutosegError, UnreadableFile
 from autoseg.formats.dicom import headers, pixels
 from autoseg.formats.dicom.stacks import stack
 from autoseg.formats.volume import Volume, channel_names
@@ -24,7 +24,7 @@ def read(path: Path) -> Volume:
         try:
             members = stack(path)
         except headers.DAMAGED as error:
-            if isinstance(error, DataError):
+            if isinstance(error, AutosegError):
                 raise
             raise UnreadableFile(path, f"its header makes no sense ({error})") from error
         array, digest, notes = pixels.volume(members.frames)

@@ -44,9 +44,7 @@ def segmentation(path: Path, labels: np.ndarray, like: Path, names: Mapping[int,
         source = stack(like)
         named = segments(path, labels, names, source)
         images = [_header(file) for file in dict.fromkeys(frame.file for frame in source.frames)]
-        numbered = np.zeros(labels.shape, np.uint16 if len(named) > 255 else np.uint8)
-        for number, value in enumerate(named, start=1):
-            numbered[labels == value] = number
+        numbered = _in_source_order(_numbered(labels, list(named)), source, images)
         try:
             made = highdicom.seg.Segmentation(
                 source_images=images,
@@ -70,6 +68,24 @@ def segmentation(path: Path, labels: np.ndarray, like: Path, names: Mapping[int,
                 "predict that"
             ) from error
         write(path, made)
+
+
+def _numbered(labels: np.ndarray, values: Sequence[int]) -> np.ndarray:
+    """Segment numbers (z, y, x): the first value is segment 1."""
+    numbered = np.zeros(labels.shape, np.uint16 if len(values) > 255 else np.uint8)
+    for number, value in enumerate(values, start=1):
+        numbered[labels == value] = number
+    return numbered
+
+
+def _in_source_order(numbered: np.ndarray, source: Stack, images: Sequence[Dataset]) -> np.ndarray:
+    """One plane per frame of the source, in its own order: a multi-frame file may hold them in any, and others too."""
+    if source.frames[0].index is None:
+        return numbered
+    planes = np.zeros((int(images[0].NumberOfFrames), *numbered.shape[1:]), numbered.dtype)
+    for plane, frame in zip(numbered, source.frames, strict=True):
+        planes[frame.index] = plane
+    return planes
 
 
 def _header(file: Path) -> Dataset:
