@@ -81,13 +81,13 @@ class Entry:
 
 def entry(path: Path) -> Entry:
     """Look at the header of a DICOM file. What cannot be read becomes an entry that says so."""
-    with headers.lenient():
-        try:
+    try:
+        with headers.guarded(path):
             if headers.modality(path) in headers.STRUCTURES:
                 return _structures(path, headers.read(path))
             return _image(path, headers.read(path, _IMAGE_TAGS))
-        except (AutosegError, *headers.DAMAGED) as error:
-            return Entry(path, "unreadable", problem=str(error))
+    except AutosegError as error:
+        return Entry(path, "unreadable", problem=str(error))
 
 
 def _image(path: Path, dataset: Dataset) -> Entry:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset
 
-from autoseg.errors import GeometryError
+from autoseg.errors import GeometryError, UnreadableFile
 
 _DECIMALS = 4  # direction cosines and pixel sizes that agree so far are equal
 
@@ -87,9 +87,17 @@ def frames(path: Path, dataset: Dataset) -> list[Frame]:
         groups = dataset.PerFrameFunctionalGroupsSequence
         shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
         return [_enhanced(path, dataset, number, (group, shared[0])) for number, group in enumerate(groups)]
+    _require_room(path, count)
     if count == 1:
         return [_frame(path, None, int(dataset.get("InstanceNumber") or 0), (dataset,), dataset)]
     return _evenly_spaced(path, dataset, count)
+
+
+def _require_room(path: Path, count: int) -> None:
+    """Even the smallest frame takes a bit."""
+    size = path.stat().st_size
+    if not 1 <= count <= 8 * size:
+        raise UnreadableFile(path, f"its header declares {count:,} frames in {size:,} bytes")
 
 
 def _enhanced(path: Path, dataset: Dataset, number: int, groups: Sequence[Dataset]) -> Frame:

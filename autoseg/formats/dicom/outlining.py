@@ -12,7 +12,8 @@ from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_
 from autoseg.errors import UsageError
 from autoseg.formats.dicom import headers
 from autoseg.formats.dicom.stacks import Stack, stack
-from autoseg.formats.dicom.writing import MAKER, segments, series_number, version, write
+from autoseg.formats.dicom.writing import MAKER, encoded, segments, series_number, version
+from autoseg.records import write_bytes
 
 _PATIENT_AND_STUDY = (
     "PatientName",
@@ -43,7 +44,7 @@ def contours(path: Path, labels: np.ndarray, like: Path, names: Mapping[int, str
         GeometryError: The shapes differ.
         LabelError: A value is negative, or nothing is named.
     """
-    with headers.lenient():
+    with headers.guarded(like):
         source = stack(like)
         if not source.frames[0].placed:
             raise UsageError(
@@ -54,7 +55,8 @@ def contours(path: Path, labels: np.ndarray, like: Path, names: Mapping[int, str
         made = _structure_set(image, source)
         for number, (value, name) in enumerate(named.items(), start=1):
             _add_structure(made, number, name, _outlines(labels == value, source), image)
-        write(path, made)
+        content = encoded(made)
+    write_bytes(path, content)
 
 
 def _structure_set(image: Dataset, source: Stack) -> FileDataset:

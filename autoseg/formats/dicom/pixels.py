@@ -89,7 +89,7 @@ def _stored(
 def _by_itk(dataset: Dataset, index: int | None, path: Path, problem: Exception) -> np.ndarray:
     """ITK undoes compressions that need a plug-in elsewhere, above all lossless JPEG; its rescaling is taken back."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    if not syntax.is_compressed:
+    if syntax.is_transfer_syntax and not syntax.is_compressed:
         raise UnreadableFile(path, f"its pixels cannot be read ({problem})") from problem
     if index is None and int(dataset.get("SamplesPerPixel") or 1) == 1:
         try:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autoseg.errors import AutosegError, UnreadableFile
+from autoseg.errors import UnreadableFile
 from autoseg.formats.dicom import headers, pixels
 from autoseg.formats.dicom.stacks import stack
 from autoseg.formats.volume import Volume, channel_names
@@ -17,16 +17,11 @@ def read(path: Path) -> Volume:
         GeometryError: The slices do not make a grid.
         RefusedError: Absurd size.
     """
-    with headers.lenient():
+    with headers.guarded(path):
         kind = headers.modality(path)
         if kind in headers.STRUCTURES:
             raise UnreadableFile(path, f"holds structures ({kind}), no image", "give the image series it was drawn on")
-        try:
-            members = stack(path)
-        except headers.DAMAGED as error:
-            if isinstance(error, AutosegError):
-                raise
-            raise UnreadableFile(path, f"its header makes no sense ({error})") from error
+        members = stack(path)
         array, digest, notes = pixels.volume(members.frames)
     return Volume(
         array=array,
@@ -45,5 +40,5 @@ def files(path: Path) -> tuple[Path, ...]:
     Raises:
         DataError: As ``read``.
     """
-    with headers.lenient():
+    with headers.guarded(path):
         return tuple(dict.fromkeys(frame.file for frame in stack(path).frames))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autoseg.errors import AutosegError, UnreadableFile
+from autoseg.errors import UnreadableFile
 from autoseg.formats.dicom import contours, headers, segmentation
 from autoseg.formats.volume import Structures, Volume
 
@@ -11,22 +11,16 @@ READERS = {"SEG": segmentation.read, "RTSTRUCT": contours.read}
 
 def holds(path: Path) -> bool:
     """Whether a DICOM file is a segmentation or a structure set."""
-    with headers.lenient():
-        try:
-            return headers.modality(path) in READERS
-        except UnreadableFile:
-            return False
+    try:
+        return headers.modality(path) in READERS
+    except UnreadableFile:
+        return False
 
 
 def read(path: Path, like: Volume) -> Structures:
     """Read a DICOM-SEG or RTSTRUCT file onto the grid of an image. Errors as theirs."""
-    with headers.lenient():
+    with headers.guarded(path):
         kind = headers.modality(path)
         if kind not in READERS:
             raise UnreadableFile(path, f"holds no structures (its modality is {kind or 'not given'})", "give SEG files")
-        try:
-            return READERS[kind](path, like)
-        except headers.DAMAGED as error:
-            if isinstance(error, AutosegError):
-                raise
-            raise UnreadableFile(path, f"is damaged or incomplete ({type(error).__name__}: {error})") from error
+        return READERS[kind](path, like)

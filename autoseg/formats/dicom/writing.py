@@ -5,7 +5,6 @@ Patient, study and frame of reference are those of the series, so that any viewe
 
 import importlib.metadata
 import io
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,8 +38,7 @@ def segmentation(path: Path, labels: np.ndarray, like: Path, names: Mapping[int,
         LabelError: A value is negative, or nothing is named.
     """
     highdicom = _highdicom()
-    with headers.lenient(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about names of patients, which are taken over as they are
+    with headers.guarded(like):
         source = stack(like)
         named = segments(path, labels, names, source)
         images = [_header(file) for file in dict.fromkeys(frame.file for frame in source.frames)]
@@ -67,7 +65,8 @@ def segmentation(path: Path, labels: np.ndarray, like: Path, names: Mapping[int,
                 f"{like}: no DICOM segmentation can be made of this series ({error}); convert it to .nii.gz and "
                 "predict that"
             ) from error
-        write(path, made)
+        content = encoded(made)
+    write_bytes(path, content)
 
 
 def _numbered(labels: np.ndarray, values: Sequence[int]) -> np.ndarray:
@@ -155,8 +154,8 @@ def version() -> str:
     return importlib.metadata.version("autoseg")
 
 
-def write(path: Path, dataset: Dataset) -> None:
-    """Write a complete DICOM file, atomically."""
+def encoded(dataset: Dataset) -> bytes:
+    """A complete DICOM file."""
     buffer = io.BytesIO()
     pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
