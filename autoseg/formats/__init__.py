@@ -30,6 +30,7 @@ __all__ = [
     "mask_suffix",
     "may_be_dicom",
     "read",
+    "read_label",
     "read_structures",
     "stem",
     "suffix",
@@ -167,6 +168,26 @@ def read_structures(path: Path, like: Volume) -> Structures:
     from autoseg.formats.dicom import structures
 
     return structures.read(path, like)
+
+
+def read_label(path: Path, like: Path, names: Mapping[int, str]) -> Volume:
+    """Read back what ``write_label`` wrote: file values on the grid of ``like``.
+
+    Args:
+        path: The label file.
+        like: The image that it was written for; opened only if the label depends on it, as DICOM's do.
+        names: What the values mean.
+
+    Raises:
+        UnreadableFile: A file is damaged.
+        GeometryError: The label does not lie in the image.
+        LabelError: It holds a structure that ``names`` has not.
+    """
+    if not holds_structures(path):
+        return read(path)
+    from autoseg.formats.dicom import structures
+
+    return structures.as_label(path, read(like), names)
 
 
 def write_label(path: Path, labels: np.ndarray, like: Path, names: Mapping[int, str] | None = None) -> None:

@@ -41,12 +41,14 @@ class Options:
         tta: Average over mirrored copies: as selected, never, or always.
         probabilities: Also write ``<case>.npz`` with ``probabilities`` (H, z, y, x) float16 on the mask's grid.
         overwrite: Replace masks that another model, or somebody, left in the folder.
+        contours: For DICOM series, write contours (RTSTRUCT) instead of a segmentation.
     """
 
     device: str = "auto"
     tta: Tta = "auto"
     probabilities: bool = False
     overwrite: bool = False
+    contours: bool = False
 
 
 class Trace(Record):
@@ -118,7 +120,10 @@ class _Job:
 
     @property
     def mask(self) -> Path:
-        return self.out / f"{self.case.case}{formats.mask_suffix(self.images[0])}"
+        suffix = formats.mask_suffix(self.images[0])
+        if suffix == formats.DICOM_SEG and self.options.contours:
+            suffix = formats.DICOM_CONTOURS
+        return self.out / f"{self.case.case}{suffix}"
 
     @property
     def probabilities(self) -> Path:

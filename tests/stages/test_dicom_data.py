@@ -80,6 +80,19 @@ def test_a_series_gets_a_dicom_segmentation(model: ModelFolder, tmp_path: Path) 
     assert np.allclose(volumes, done.cases[0].volumes_mm3)
 
 
+def test_contours_are_written_where_they_are_asked_for(model: ModelFolder, tmp_path: Path) -> None:
+    files = made.series(tmp_path / "in" / "ct", made.voxels((16, 16, 16)))
+    cases = find_inputs(tmp_path / "in", channels=1)
+    [done] = predict(model, cases, tmp_path / "in", tmp_path / "a", Options(device="cpu", contours=True)).cases
+    predict(model, cases, tmp_path / "in", tmp_path / "b", Options(device="cpu"))
+    assert done.output == "ct.rtstruct.dcm"
+    names = {label.value: label.name for label in tiny.EXCLUSIVE.labels}
+    contours = formats.read_label(tmp_path / "a" / "ct.rtstruct.dcm", files[0], names)
+    masks = formats.read_label(tmp_path / "b" / "ct.seg.dcm", files[0], names)
+    assert set(np.unique(masks.array)) <= {0, 3, 7} and masks.array.any()
+    assert np.array_equal(contours.array, masks.array)
+
+
 def test_a_change_of_any_slice_predicts_again(model: ModelFolder, tmp_path: Path) -> None:
     files = made.series(tmp_path / "in" / "ct", made.voxels((16, 16, 16)))
     cases = find_inputs(tmp_path / "in", channels=1)

@@ -35,6 +35,10 @@ _DAMAGED = (
 """What pydicom raises, often only when a value is used, on bytes that are no DICOM after all or break off."""
 
 
+LONGEST_NAME = 64
+"""Characters of a SegmentLabel or ROIName; longer names are cut."""
+
+
 @contextmanager
 def guarded(path: Path) -> Iterator[None]:
     """Inside, values that bend the standard are taken as they are, and damage to a file is an error that names it.

@@ -20,7 +20,6 @@ from autoseg.formats.dicom.stacks import Stack, stack
 from autoseg.records import write_bytes
 
 MAKER = "autoseg"
-_LONGEST_NAME = 64  # characters of a SegmentLabel or ROIName
 
 
 def segmentation(path: Path, labels: np.ndarray, like: Path, names: Mapping[int, str]) -> None:
@@ -117,7 +116,7 @@ def segments(path: Path, labels: np.ndarray, names: Mapping[int, str], source: S
     values = sorted({int(value) for value in np.unique(labels)} | set(names))
     if values and values[0] < 0:
         raise LabelError(f"{path}: DICOM has no place for the value {values[0]}; expected values from 0 on")
-    named = {value: names.get(value, f"label_{value}")[:_LONGEST_NAME] for value in values if value != 0}
+    named = {value: names.get(value, f"label_{value}")[: headers.LONGEST_NAME] for value in values if value != 0}
     if not named:
         raise LabelError(f"{path}: there is no label to write; DICOM keeps no empty segmentation without names")
     return named
