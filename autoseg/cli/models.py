@@ -13,7 +13,7 @@ from autoseg.errors import DataError
 def predict(
     model: Annotated[Path, typer.Argument(help="A model folder, e.g. OUT/model.", show_default=False)],
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="An image, or a folder of images.", show_default=False)
+        Path, typer.Argument(metavar="INPUT", help="An image, a DICOM series, or a folder of them.", show_default=False)
     ],
     output: Annotated[Path, typer.Argument(help="Folder for the masks.", show_default=False)],
     device: options.Device = "auto",
@@ -22,13 +22,16 @@ def predict(
     ] = "auto",
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Also write probabilities (.npz).")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace masks of another model.")] = False,
+    contours: Annotated[
+        bool, typer.Option("--contours", help="For DICOM series: RTSTRUCT instead of a segmentation.")
+    ] = False,
 ) -> None:
     """Segment new images: masks on the input's exact grid, with the label values of the training data."""
     from autoseg import prediction
 
     with shown() as notify:
         made = prediction.predict_folder(
-            model, source, output, prediction.Options(device, tta, probabilities, overwrite), notify
+            model, source, output, prediction.Options(device, tta, probabilities, overwrite, contours), notify
         )
     failed = [case for case in made.cases if case.status == "failed"]
     for case in made.cases:

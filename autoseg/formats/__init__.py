@@ -2,8 +2,12 @@
 
 volume = formats.read(path)                           # (C, z, y, x) in file order, with its grid
 formats.write_label(out, labels, like=path)           # on the very same grid, under the same header
+structures = formats.read_structures(seg, volume)     # DICOM-SEG or RTSTRUCT: named masks on the volume's grid
+
+DICOM is known by content, as its files often have no suffix; a series is addressed by the path of any of its files.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -11,9 +15,27 @@ import numpy as np
 
 from autoseg.errors import UnreadableFile, UsageError
 from autoseg.formats import itk, nifti, raster
-from autoseg.formats.volume import Volume
+from autoseg.formats.dicom import sniff
+from autoseg.formats.volume import Structures, Volume
 
-__all__ = ["Volume", "is_image", "mask_suffix", "read", "stem", "suffix", "write_label"]
+__all__ = [
+    "DICOM_CONTOURS",
+    "DICOM_SEG",
+    "Structures",
+    "Volume",
+    "files",
+    "holds_structures",
+    "is_dicom",
+    "is_image",
+    "mask_suffix",
+    "may_be_dicom",
+    "read",
+    "read_label",
+    "read_structures",
+    "stem",
+    "suffix",
+    "write_label",
+]
 
 READERS: dict[str, ModuleType] = {
     ".nii.gz": nifti,
@@ -32,6 +54,10 @@ READERS: dict[str, ModuleType] = {
 """Every suffix that is read, and by what."""
 
 _LOSSY = (".jpg", ".jpeg")
+DICOM_SEG = ".seg.dcm"
+"""Suffix of the masks that we write for DICOM series."""
+DICOM_CONTOURS = ".rtstruct.dcm"
+"""Suffix of contours, which are written instead if this is the suffix asked for."""
 
 
 def suffix(path: Path) -> str:
@@ -53,13 +79,27 @@ def stem(path: Path) -> str:
     return path.name[: len(path.name) - len(suffix(path))]
 
 
+def is_dicom(path: Path) -> bool:
+    """Is this a DICOM file, by its content? Files of other formats are not opened."""
+    return may_be_dicom(path) and sniff.is_dicom(path)
+
+
+def may_be_dicom(path: Path) -> bool:
+    """Could this be a DICOM file, by its name? Nothing is opened."""
+    return not suffix(path) and sniff.may_be_dicom(path)
+
+
 def is_image(path: Path) -> bool:
     """Is this, by its name, an image we read? Hidden files (also macOS's ``._x.nii.gz``) are not."""
     return bool(suffix(path)) and not path.name.startswith(".")
 
 
 def mask_suffix(path: Path) -> str:
-    """The suffix for labels of this image: its own, or ``.png`` where its format would blur them."""
+    """The suffix for labels of this image: its own, or ``.png`` where its format would blur them; for DICOM that of
+    a segmentation.
+    """
+    if is_dicom(path):
+        return DICOM_SEG
     return ".png" if suffix(path) in _LOSSY else suffix(path)
 
 
@@ -68,6 +108,7 @@ def read(path: Path, *, mask: bool = False) -> Volume:
 
     Args:
         path: The file.
+            Of a DICOM series, any file.
         mask: The file holds labels: a palette's indices are read instead of its colours, and grey stored as colour
             becomes one channel. Makes no difference to medical formats.
 
@@ -76,28 +117,102 @@ def read(path: Path, *, mask: bool = False) -> Volume:
         GeometryError: The header gives no usable affine.
         RefusedError: Its header declares an absurd size, or it is a decompression bomb.
     """
+    if is_dicom(path):
+        from autoseg.formats.dicom import series
+
+        return series.read(path)
     reader = READERS.get(suffix(path))
     if reader is None:
-        raise UnreadableFile(path, "of no known image format", f"convert it to one of {', '.join(READERS)}")
+        raise UnreadableFile(path, "of no known image format", f"convert it to DICOM or one of {', '.join(READERS)}")
     volume: Volume = raster.read(path, mask=mask) if reader is raster else reader.read(path)
     return volume
 
 
-def write_label(path: Path, labels: np.ndarray, like: Path) -> None:
+def files(path: Path) -> tuple[Path, ...]:
+    """The files that hold this image: itself, or all slices of its DICOM series.
+
+    Raises:
+        DataError: The series cannot be put together.
+    """
+    if not is_dicom(path) or holds_structures(path):
+        return (path,)
+    from autoseg.formats.dicom import series
+
+    return series.files(path)
+
+
+def holds_structures(path: Path) -> bool:
+    """Whether a file holds named structures drawn on an image (DICOM-SEG, RTSTRUCT) rather than voxel values."""
+    if not is_dicom(path):
+        return False
+    from autoseg.formats.dicom import structures
+
+    return structures.holds(path)
+
+
+def read_structures(path: Path, like: Volume) -> Structures:
+    """Read a file that ``holds_structures``, once.
+
+    Args:
+        path: DICOM-SEG or RTSTRUCT.
+        like: The image it was drawn on, as it was read (file order).
+
+    Returns:
+        Masks on the grid of ``like``; they may overlap.
+
+    Raises:
+        UnreadableFile: Damaged, or without structures.
+        GeometryError: Nothing of it lies in the image.
+        LabelError: It contradicts itself.
+    """
+    from autoseg.formats.dicom import structures
+
+    return structures.read(path, like)
+
+
+def read_label(path: Path, like: Path, names: Mapping[int, str]) -> Volume:
+    """Read back what ``write_label`` wrote: file values on the grid of ``like``.
+
+    Args:
+        path: The label file.
+        like: The image that it was written for; opened only if the label depends on it, as DICOM's do.
+        names: What the values mean.
+
+    Raises:
+        UnreadableFile: A file is damaged.
+        GeometryError: The label does not lie in the image.
+        LabelError: It holds a structure that ``names`` has not.
+    """
+    if not holds_structures(path):
+        return read(path)
+    from autoseg.formats.dicom import structures
+
+    return structures.as_label(path, read(like), names)
+
+
+def write_label(path: Path, labels: np.ndarray, like: Path, names: Mapping[int, str] | None = None) -> None:
     """Write a label volume on the exact grid of another file, atomically.
 
     Args:
-        path: Where to; of the same family of formats as ``like``. See ``mask_suffix`` for images from JPEG.
+        path: Where to; of the same family of formats as ``like``. See ``mask_suffix`` for images from JPEG. For a
+            DICOM series ``.seg.dcm``, or ``.rtstruct.dcm`` for contours.
         labels: (z, y, x) integer file values in the axis order of ``like``. Stored in the narrowest of uint8, int16,
             uint16, int32 that holds them.
         like: The image the labels belong to; its header is taken over.
+        names: What the values mean, for formats that keep names (DICOM).
 
     Raises:
         GeometryError: The shapes differ.
         LabelError: The format cannot hold the values.
-        UsageError: The suffix is of another family, or would blur the labels.
+        UsageError: The suffix is of another family, or would blur the labels; or the extra ``dicom`` is not installed.
     """
+    if path.name.endswith((DICOM_SEG, DICOM_CONTOURS)) and is_dicom(like):
+        from autoseg.formats.dicom import outlining, writing
+
+        write = outlining.contours if path.name.endswith(DICOM_CONTOURS) else writing.segmentation
+        return write(path, labels, like, names or {})
     writer = READERS.get(suffix(path))
     if writer is None or suffix(path) in _LOSSY or writer is not READERS.get(suffix(like)):
         raise UsageError(f"{path}: cannot store labels of {like.name} so; use the suffix {mask_suffix(like)!r}")
     writer.write_label(path, labels, like)
+    return None

@@ -25,6 +25,7 @@ class Volume:
         sha256: Of the file's bytes, as hex.
         channels: A name per channel: ``R, G, B`` for colour, else made up from the position.
         notes: Things about the file worth telling, such as a header that contradicts itself.
+        uids: SOP Instance UID of each slice, where it was read from DICOM.
     """
 
     array: np.ndarray
@@ -33,6 +34,7 @@ class Volume:
     sha256: str
     channels: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    uids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from autoseg import formats
-from autoseg.contracts import Case
+from autoseg.contracts import Case, LabelSet
 from autoseg.errors import DataError, GeometryError, LabelError
 from autoseg.formats import Volume
 from autoseg.labelling import as_whole_numbers
@@ -57,8 +57,13 @@ class Loaded:
     findings: tuple[Finding, ...]
 
 
-def load(root: Path, case: Case) -> Loaded:
+def load(root: Path, case: Case, labels: LabelSet | None = None) -> Loaded:
     """Read the files of a case and bring them together on one canonical grid.
+
+    Args:
+        root: Folder that the case's paths are relative to.
+        case: The case.
+        labels: What the names of structures are as values; needed where the label is named masks (DICOM).
 
     Raises:
         DataError: A file cannot be read, or the files do not fit together and no safe repair is known.
@@ -73,7 +78,10 @@ def load(root: Path, case: Case) -> Loaded:
     digests = [volume.sha256 for volume in volumes]
     image_content = _joint(digests)
     label = None
-    if case.label is not None:
+    held = tuple(file for file in dict.fromkeys(case.label_files) if formats.holds_structures(root / file))
+    if held:
+        label = _painted(root, case, held, volumes[0], labels, digests, findings)
+    elif case.label is not None:
         volume = formats.read(root / case.label, mask=True)
         digests.append(volume.sha256)
         findings += [Finding(f"{case.label}: {note}") for note in volume.notes]
@@ -151,6 +159,33 @@ def _label(file: str, volume: Volume, grid: Grid, spacing_known: bool, findings:
         own = grid
     label = _onto(whole, own, grid, f"label {file}", findings, nearest=True)[0]
     return np.ascontiguousarray(label)
+
+
+def _painted(
+    root: Path,
+    case: Case,
+    held: Sequence[str],
+    image: Volume,
+    labels: LabelSet | None,
+    digests: list[str],
+    findings: list[Finding],
+) -> np.ndarray:
+    """Named masks as one label (z, y, x) on the image's canonical grid; later names paint over earlier ones."""
+    value_of = {label.name: label.value for label in labels.labels} if labels else {}
+    wanted = {(structure.file, structure.name) for structure in case.structures}
+    label = np.zeros(image.grid.shape, np.uint16)
+    overlapping = 0
+    for file in held:
+        read = formats.read_structures(root / file, image)
+        digests.append(read.sha256)
+        findings += [Finding(f"{file}: {note}") for note in read.notes]
+        for name, mask in zip(read.names, read.masks, strict=True):
+            if not wanted or (file, name) in wanted:
+                overlapping += int(np.count_nonzero(label[mask]))
+                label[mask] = value_of[name]
+    if overlapping:
+        findings.append(Finding(f"structures overlap in {overlapping} voxels", "the last one named is kept there"))
+    return np.ascontiguousarray(geometry.canonicalize(label[None], image.grid)[0][0])
 
 
 def _require_equal_shapes(file: str, label: tuple[int, ...], image: tuple[int, ...]) -> None:

@@ -84,7 +84,7 @@ def examine(task: Task) -> Examined:
 
 
 def _examine(task: Task) -> Examined:
-    loaded = auditing.load(task.root, task.case)
+    loaded = auditing.load(task.root, task.case, task.labels)
     _check_channels(task, loaded)
     counts = {} if loaded.label is None else count_values(loaded.label)
     labels = task.labels or _labels_of(counts)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autoseg.errors import LayoutError, UsageError
-from autoseg.layouts import msd, nnunet, pairs
+from autoseg.layouts import dicom, msd, nnunet, pairs
 from autoseg.layouts.channel_files import stem
 from autoseg.layouts.found import Found
 from autoseg.layouts.inputs import find_inputs
@@ -22,6 +22,7 @@ __all__ = ["LAYOUTS", "Found", "find", "find_inputs"]
 LAYOUTS: dict[str, Callable[[Tree], Found | None]] = {
     "nnunet": nnunet.recognise,
     "msd": msd.recognise,
+    "dicom": dicom.recognise,
     "pairs": pairs.recognise,
 }
 
@@ -48,12 +49,17 @@ def find(root: Path, exclude: Path | None = None) -> Found:
     if not found.cases:
         raise LayoutError(f"{root}: laid out like {found.layout}, but holds no images; found: {describe(tree)}")
     _names_must_differ(found, root)
+    found = found if found.grouping else _grouped(found)
+    cases = sorted(found.cases, key=lambda case: case.case)
+    left_over = (*found.left_over, *collapse(_left_over(found, tree), tree))
+    return dataclasses.replace(found, cases=tuple(cases), left_over=left_over)
+
+
+def _grouped(found: Found) -> Found:
+    """Subjects by the names of the cases, where the layout knows none."""
     subject_of, how = subjects(case.case for case in found.cases)
-    cases = sorted(
-        (case.model_copy(update={"subject": subject_of[case.case]}) for case in found.cases), key=lambda case: case.case
-    )
-    left_over = _left_over(found, tree)
-    return dataclasses.replace(found, cases=tuple(cases), left_over=collapse(left_over, tree), grouping=how)
+    cases = (case.model_copy(update={"subject": subject_of[case.case]}) for case in found.cases)
+    return dataclasses.replace(found, cases=tuple(cases), grouping=how)
 
 
 def _recognise(tree: Tree) -> Found | None:

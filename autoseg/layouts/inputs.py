@@ -1,11 +1,11 @@
-"""Images to predict: a file, or a flat folder of files with or without channel numbers in their names."""
+"""Images to predict: a file, a flat folder of files with or without channel numbers in their names, or DICOM series."""
 
 from pathlib import Path
 
 from autoseg import formats
 from autoseg.contracts import Case
 from autoseg.errors import LayoutError, UsageError
-from autoseg.layouts import channel_files
+from autoseg.layouts import channel_files, dicom
 from autoseg.layouts.tree import describe, look
 
 
@@ -14,10 +14,10 @@ def find_inputs(path: Path, channels: int) -> tuple[Case, ...]:
 
     Files ``X_0000``, ``X_0001``, ... are one case X if every file is numbered so and no case has more of them than the
     model has channels; otherwise each file is a case. A case with too few files is listed too: predicting it fails, the
-    others do not.
+    others do not. DICOM series may lie at any depth; each is a case.
 
     Args:
-        path: A file, or a folder whose own files count (not its subfolders').
+        path: A file, also one of a DICOM series; or a folder whose own files count (not its subfolders').
         channels: Input channels of the model.
 
     Returns:
@@ -28,9 +28,11 @@ def find_inputs(path: Path, channels: int) -> tuple[Case, ...]:
         LayoutError: The folder holds no images.
     """
     if path.is_file():
+        if formats.is_dicom(path):
+            return dicom.series_of(path)
         if not formats.is_image(path):
             raise UsageError(
-                f"{path}: not an image format that can be read; expected e.g. .nii.gz, .nrrd, .mha or .png"
+                f"{path}: not an image format that can be read; expected e.g. .nii.gz, .nrrd, .mha, .png or DICOM"
             )
         return _cases({channel_files.stem(path.name): path.name}, channels)
     if not path.is_dir():
@@ -38,6 +40,8 @@ def find_inputs(path: Path, channels: int) -> tuple[Case, ...]:
     tree = look(path)
     files = channel_files.named(tree.images_in("."))
     if not files:
+        if series := dicom.series_to_predict(tree):
+            return series
         raise LayoutError(f"{path}: no images directly in this folder; found: {describe(tree)}")
     return _cases(files, channels)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from autoseg import formats, records
-from autoseg.contracts import CaseScan, Dataset, Prediction, Scores, Selection
+from autoseg.contracts import CaseScan, Dataset, Prediction, Run, Scores, Selection
 from autoseg.errors import DataError
 from autoseg.outoffold import joint_box, place, read_job
 from autoseg.page.overlays import OverlayInput
@@ -36,7 +36,7 @@ def score_holdout(dataset: Dataset, prediction: Prediction, workspace: Workspace
     scores = [
         score_case(
             _reference(workspace.dataset, case),
-            predicted_file(case, prediction, dataset, workspace.folder("predict")),
+            predicted_file(case, prediction, dataset, workspace),
             dataset.labels,
             scan.spacing_mm,
             tolerance_mm,
@@ -48,12 +48,14 @@ def score_holdout(dataset: Dataset, prediction: Prediction, workspace: Workspace
     return summarize(scores, dataset.labels, tolerance_mm, dataset.split.seed)
 
 
-def predicted_file(case: str, prediction: Prediction, dataset: Dataset, folder: Path) -> Classes:
+def predicted_file(case: str, prediction: Prediction, dataset: Dataset, workspace: Workspace) -> Classes:
     """Read a written mask back, as class indices (z, y, x) on the canonical grid."""
     output = next(item.output for item in prediction.cases if item.case == case)
     if output is None:
         raise DataError(f"case {case} has no predicted mask")
-    volume = formats.read(folder / output)
+    image = Path(records.read(workspace.run, Run).source) / dataset.case(case).images[0]
+    names = {label.value: label.name for label in dataset.labels.labels}
+    volume = formats.read_label(workspace.folder("predict") / output, image, names)
     canonical, _, _ = canonicalize(volume.array, volume.grid)
     return class_indices(canonical[0], dataset.labels)
 
@@ -75,7 +77,7 @@ def overlay(
 ) -> OverlayInput:
     """Image, reference and prediction of one scored case."""
     if case in dataset.split.holdout:
-        predicted = predicted_file(case, prediction, dataset, workspace.folder("predict"))
+        predicted = predicted_file(case, prediction, dataset, workspace)
     else:
         predicted = out_of_fold(case, dataset, selection, workspace)
     return OverlayInput(

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from autoseg import folds, layouts, records
+from autoseg import folds, formats, layouts, records
 from autoseg.contracts import (
     Audit,
     AuditEntry,
@@ -133,7 +133,10 @@ def _processes(tasks: Sequence[Task]) -> int:
 
 
 def _bytes(file: Path) -> int:
-    return file.stat().st_size if file.is_file() else 0
+    """Of a file; of a DICOM file, of all beside it: one of them may be its whole series, or one slice of it."""
+    if not formats.is_dicom(file):
+        return file.stat().st_size if file.is_file() else 0
+    return sum(each.stat().st_size for each in file.parent.iterdir() if each.is_file())
 
 
 def _died(task: Task) -> Examined:

@@ -41,12 +41,14 @@ class Options:
         tta: Average over mirrored copies: as selected, never, or always.
         probabilities: Also write ``<case>.npz`` with ``probabilities`` (H, z, y, x) float16 on the mask's grid.
         overwrite: Replace masks that another model, or somebody, left in the folder.
+        contours: For DICOM series, write contours (RTSTRUCT) instead of a segmentation.
     """
 
     device: str = "auto"
     tta: Tta = "auto"
     probabilities: bool = False
     overwrite: bool = False
+    contours: bool = False
 
 
 class Trace(Record):
@@ -118,7 +120,10 @@ class _Job:
 
     @property
     def mask(self) -> Path:
-        return self.out / f"{self.case.case}{formats.mask_suffix(self.images[0])}"
+        suffix = formats.mask_suffix(self.images[0])
+        if suffix == formats.DICOM_SEG and self.options.contours:
+            suffix = formats.DICOM_CONTOURS
+        return self.out / f"{self.case.case}{suffix}"
 
     @property
     def probabilities(self) -> Path:
@@ -172,7 +177,7 @@ def _foreign(job: _Job) -> list[Path]:
 def _finish(job: _Job, model: SegmentationModel) -> PredictedCase:
     """Predict a case unless that is done already. Nothing that is wrong with one case may stop the others."""
     try:
-        inputs = tuple(records.file_digest(image) for image in job.images)
+        inputs = tuple(records.file_digest(file) for image in job.images for file in formats.files(image))
         earlier = job.earlier()
         if earlier is not None and _still_holds(earlier, job, inputs):
             return earlier.predicted
@@ -218,7 +223,8 @@ def _predict(job: _Job, model: SegmentationModel) -> PredictedCase:
     classes = model.decide(probabilities, spacing)
     if job.options.probabilities:
         _write_probabilities(job.probabilities, restore(probabilities, turn))
-    formats.write_label(job.mask, restore(file_values(classes, model.labels), turn), like=job.images[0])
+    names = {label.value: label.name for label in model.labels.labels}
+    formats.write_label(job.mask, restore(file_values(classes, model.labels), turn), like=job.images[0], names=names)
     voxel_mm3 = float(np.prod(spacing))
     return PredictedCase(
         case=job.case.case,

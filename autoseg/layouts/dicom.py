@@ -1,0 +1,152 @@
+"""DICOM trees: patients, studies and series nested in any way, with DICOM-SEG or RTSTRUCT as labels.
+
+Names of files and folders decide nothing but what a case is called; headers tell which files make a series
+(``dicom_series``) and which series a label was drawn on (``dicom_labels``). Every series with a label is a case. One
+without is a case to predict, unless another series of its study has a label (the same anatomy would count twice), or no
+labelled series has its modality. What is not used is left over, with a reason.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoseg.contracts import Case, Label, LabelSet, StructureFile
+from autoseg.errors import LayoutError, UsageError
+from autoseg.layouts.dicom_labels import labels_of
+from autoseg.layouts.dicom_series import Series, entries_of, folder_name, relative, volumes, without_images
+from autoseg.layouts.found import Found
+from autoseg.layouts.tree import Tree
+
+if TYPE_CHECKING:
+    from autoseg.formats.dicom.catalogue import Entry
+
+_GREY = {"CT", "MR", "PT", "NM", "CR", "DX", "MG"}  # modalities without colours
+
+
+def recognise(tree: Tree) -> Found | None:
+    """Read the folder as a DICOM tree; None if most images in it are of another kind.
+
+    Raises:
+        LayoutError: There are labels but no images.
+    """
+    entries = entries_of(tree)
+    if not entries:
+        return None
+    images, unused = volumes(tree, entries)
+    labels = [entry for entry in entries if entry.kind == "structures"]
+    if not images:
+        raise LayoutError(f"{tree.root}: {without_images(entries)}")
+    chosen, notes = labels_of(tree, images, labels, unused)
+    cases = _cases(tree, images, chosen, unused)
+    patients = len({case.subject for case in cases})
+    return Found(
+        layout="dicom",
+        channels=_channels(images, cases),
+        labels=_label_set(chosen),
+        cases=cases,
+        left_over=tuple(sorted(unused)),
+        reasons=dict(sorted(unused.items())),
+        grouping=f"{patients} subjects by PatientID",
+        notes=(*notes, *_mixed(images, chosen)),
+    )
+
+
+def series_to_predict(tree: Tree) -> tuple[Case, ...]:
+    """Every image series of a tree as a case, labels aside; localisers and single images beside volumes are none.
+
+    Raises:
+        LayoutError: There is no image series.
+    """
+    entries = entries_of(tree)
+    if not entries:
+        return ()
+    images, _ = volumes(tree, entries)
+    if not images:
+        raise LayoutError(f"{tree.root}: {without_images(entries)}")
+    return tuple(Case(case=each.name, subject=each.subject, images=(each.files[0],)) for each in images)
+
+
+def series_of(path: Path) -> tuple[Case, ...]:
+    """The series that a file belongs to, as a case named after its folder; the path is relative to that folder.
+
+    Raises:
+        UsageError: The file holds no image.
+    """
+    from autoseg.formats.dicom.catalogue import entry
+
+    header = entry(path)
+    if header.kind != "image":
+        raise UsageError(f"{path}: holds no image ({header.problem or header.modality}); expected one of a series")
+    name = folder_name(Tree(path.parent, ()), path.parent)
+    return (Case(case=name, subject=name, images=(path.name,)),)
+
+
+def _cases(
+    tree: Tree, images: Sequence[Series], chosen: Mapping[str, Sequence["Entry"]], unused: dict[str, str]
+) -> tuple[Case, ...]:
+    return tuple(_case(tree, image, chosen.get(image.name, ())) for image in _wanted(images, chosen, unused))
+
+
+def _wanted(
+    images: Sequence[Series], chosen: Mapping[str, Sequence["Entry"]], unused: dict[str, str]
+) -> Iterator[Series]:
+    """Series with a label, and those without that can be predicted by what is learned from them."""
+    labelled = {image.name: image for image in images if image.name in chosen}
+    modalities = {image.header.modality for image in labelled.values()}
+    for image in images:
+        partner = next((other for other in labelled.values() if _same_study(image, other)), None)
+        if image.name in labelled or not labelled:
+            yield image
+        elif partner is not None:
+            unused[image.described] = f"another series of the same study; the label was drawn on {partner.folder}/"
+        elif image.header.modality not in modalities:
+            unused[image.described] = f"is {image.header.modality}; labels were drawn on {_listed(modalities)}"
+        else:
+            yield image
+
+
+def _listed(words: set[str]) -> str:
+    return ", ".join(sorted(words))
+
+
+def _same_study(one: Series, other: Series) -> bool:
+    in_one_space = not one.header.frame_of_reference.isdisjoint(other.header.frame_of_reference)
+    return in_one_space or (bool(one.header.study) and one.header.study == other.header.study)
+
+
+def _case(tree: Tree, image: Series, labels: Sequence["Entry"]) -> Case:
+    """One label file as it is; of several, each structure with the file that holds it."""
+    structures = [StructureFile(name=name, file=relative(tree, label)) for label in labels for name in label.names]
+    return Case(
+        case=image.name,
+        subject=image.subject,
+        images=(image.files[0],),
+        label=relative(tree, labels[0]) if len(labels) == 1 else None,
+        structures=tuple(structures) if len(labels) > 1 else (),
+    )
+
+
+def _label_set(chosen: Mapping[str, Sequence["Entry"]]) -> LabelSet | None:
+    """Structures by name, in the order in which they are met; values are ours, as DICOM has names only."""
+    names = dict.fromkeys(name for _, labels in sorted(chosen.items()) for label in labels for name in label.names)
+    if not names:
+        return None
+    return LabelSet(labels=tuple(Label(name=name, value=value) for value, name in enumerate(names, start=1)))
+
+
+def _channels(images: Sequence[Series], cases: Sequence[Case]) -> tuple[str, ...] | None:
+    """The modality, where it is one that has no colours and is the same in all cases."""
+    used = {case.case for case in cases}
+    modalities = {image.header.modality for image in images if image.name in used}
+    return tuple(modalities) if len(modalities) == 1 and modalities <= _GREY else None
+
+
+def _mixed(images: Sequence[Series], chosen: Mapping[str, Sequence["Entry"]]) -> list[str]:
+    counts = Counter(image.header.modality for image in images if image.name in chosen)
+    if len(counts) < 2:
+        return []
+    listed = ", ".join(f"{count} {modality}" for modality, count in sorted(counts.items()))
+    return [
+        f"labels were drawn on series of several modalities ({listed}), and each is a case; point at one to use only it"
+    ]
