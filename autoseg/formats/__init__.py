@@ -11,9 +11,20 @@ import numpy as np
 
 from autoseg.errors import UnreadableFile, UsageError
 from autoseg.formats import itk, nifti, raster
-from autoseg.formats.volume import Volume
+from autoseg.formats.volume import Structures, Volume
 
-__all__ = ["Volume", "is_image", "mask_suffix", "read", "stem", "suffix", "write_label"]
+__all__ = [
+    "Structures",
+    "Volume",
+    "holds_structures",
+    "is_image",
+    "mask_suffix",
+    "read",
+    "read_structures",
+    "stem",
+    "suffix",
+    "write_label",
+]
 
 READERS: dict[str, ModuleType] = {
     ".nii.gz": nifti,
@@ -83,7 +94,21 @@ def read(path: Path, *, mask: bool = False) -> Volume:
     return volume
 
 
-def write_label(path: Path, labels: np.ndarray, like: Path) -> None:
+def holds_structures(path: Path) -> bool:
+    """Whether a file holds named masks that may overlap (DICOM SEG, RTSTRUCT) instead of voxel values."""
+    return False
+
+
+def read_structures(path: Path, like: Volume) -> Structures:
+    """Read named masks onto their own grid; ``like`` is the image they belong to.
+
+    Raises:
+        UnreadableFile: No such format is read.
+    """
+    raise UnreadableFile(path, "holds no structures that can be read")
+
+
+def write_label(path: Path, labels: np.ndarray, like: Path, *, colours: bool = False) -> None:
     """Write a label volume on the exact grid of another file, atomically.
 
     Args:
@@ -91,6 +116,7 @@ def write_label(path: Path, labels: np.ndarray, like: Path) -> None:
         labels: (z, y, x) integer file values in the axis order of ``like``. Stored in the narrowest of uint8, int16,
             uint16, int32 that holds them.
         like: The image the labels belong to; its header is taken over.
+        colours: The values are 0xRRGGBB and are written as colours of 8 bits per channel.
 
     Raises:
         GeometryError: The shapes differ.
@@ -100,4 +126,4 @@ def write_label(path: Path, labels: np.ndarray, like: Path) -> None:
     writer = READERS.get(suffix(path))
     if writer is None or suffix(path) in _LOSSY or writer is not READERS.get(suffix(like)):
         raise UsageError(f"{path}: cannot store labels of {like.name} so; use the suffix {mask_suffix(like)!r}")
-    writer.write_label(path, labels, like)
+    writer.write_label(path, labels, like, colours=colours)

@@ -10,6 +10,7 @@ import numpy as np
 from autoseg import formats, records
 from autoseg.contracts import CaseScan, Dataset, Prediction, Scores, Selection
 from autoseg.errors import DataError
+from autoseg.labelling import colours_as_values
 from autoseg.outoffold import joint_box, place, read_job
 from autoseg.page.overlays import OverlayInput
 from autoseg.postprocessing import class_indices, segment
@@ -54,7 +55,8 @@ def predicted_file(case: str, prediction: Prediction, dataset: Dataset, folder: 
     if output is None:
         raise DataError(f"case {case} has no predicted mask")
     volume = formats.read(folder / output)
-    canonical, _, _ = canonicalize(volume.array, volume.grid)
+    array = colours_as_values(volume.array) if dataset.labels.coding == "rgb" else volume.array
+    canonical, _, _ = canonicalize(array, volume.grid)
     return class_indices(canonical[0], dataset.labels)
 
 

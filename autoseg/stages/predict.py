@@ -118,7 +118,12 @@ class _Job:
 
     @property
     def mask(self) -> Path:
-        return self.out / f"{self.case.case}{formats.mask_suffix(self.images[0])}"
+        return self.out / f"{self.case.case}{formats.mask_suffix(self.reference)}"
+
+    @property
+    def reference(self) -> Path:
+        """The image file on whose grid the mask is written."""
+        return self.images[self.case.reference]
 
     @property
     def probabilities(self) -> Path:
@@ -218,7 +223,8 @@ def _predict(job: _Job, model: SegmentationModel) -> PredictedCase:
     classes = model.decide(probabilities, spacing)
     if job.options.probabilities:
         _write_probabilities(job.probabilities, restore(probabilities, turn))
-    formats.write_label(job.mask, restore(file_values(classes, model.labels), turn), like=job.images[0])
+    written = restore(file_values(classes, model.labels), turn)
+    formats.write_label(job.mask, written, like=job.reference, colours=model.labels.coding == "rgb")
     voxel_mm3 = float(np.prod(spacing))
     return PredictedCase(
         case=job.case.case,
