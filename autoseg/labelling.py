@@ -56,7 +56,7 @@ def _within_64_bits(label: np.ndarray) -> np.ndarray:
 
 
 def colours_as_values(array: np.ndarray) -> np.ndarray:
-    """Colours (3, z, y, x) of 8 bits as the numbers 0xRRGGBB, (1, z, y, x) int32; black is 0. ``formats.write_label`` undoes it.
+    """Colours (3, z, y, x) of 8 bits as the numbers 0xRRGGBB, (1, z, y, x) int32; black is 0.
 
     >>> hex(colours_as_values(np.array([255, 128, 0], np.uint8).reshape(3, 1, 1, 1)).item())
     '0xff8000'

@@ -114,7 +114,7 @@ def write_label(path: Path, labels: np.ndarray, like: Path, *, colours: bool = F
     Args:
         path: Where to; of the same family of formats as ``like``. See ``mask_suffix`` for images from JPEG.
         labels: (z, y, x) integer file values in the axis order of ``like``. Stored in the narrowest of uint8, int16,
-            uint16, int32 that holds them.
+            uint16, int32, int64 that holds them.
         like: The image the labels belong to; its header is taken over.
         colours: The values are 0xRRGGBB and are written as colours of 8 bits per channel.
 

@@ -38,7 +38,7 @@ from autoseg.layouts.tree import FileStamps, look, stamps
 from autoseg.volumes.labels import index_dtype
 from autoseg.workspace import DatasetFolder
 
-algorithm_version = 1
+algorithm_version = 2
 
 _PAYS_FROM_BYTES = 100 * 2**20  # less is read in the time that processes take to start
 _MEMORY_PER_FILE_BYTE = 30  # compressed files unfold, and a case is held several times while it is measured
