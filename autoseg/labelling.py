@@ -153,7 +153,7 @@ def to_classes(label: np.ndarray, classes: dict[int, int]) -> np.ndarray:
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise LabelError(
             f"the label has values that are not declared: {listed}{more}; expected {sorted(classes)[:20]}; declare "
-            "them, correct the mask, or add --snap-labels to take each for the nearest label"
+            "them or correct the mask"
         )
     dtype = np.uint8 if max(classes.values(), default=0) < 256 else np.uint16
     if not counts:

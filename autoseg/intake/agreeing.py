@@ -16,6 +16,7 @@ from autoseg.intake.quarantine import quarantined
 from autoseg.intake.values import Sorted, Tally
 from autoseg.labelling import infer, spelled
 
+_LISTED = 3
 _MASKS = "as one value per voxel"
 _STRUCTURES = "as masks that may overlap"
 
@@ -52,7 +53,7 @@ def agree(examined: Sequence[Examined], declared: LabelSet | None, *, snap: bool
     items = _of_one_kind(examined)
     drawn = [item for item in items if _has_values(item)]
     if declared is not None or not drawn:
-        return Together(tuple(items))
+        return Together(tuple(items), notes=tuple(_undeclared(items)))
     coding: Coding = "rgb" if any(item.coding == "rgb" for item in drawn) else "values"
     found = values.sort_out([_coded(item, coding) for item in drawn], coding, snap=snap)
     items = [_judged(item, found, coding, snap) if _has_values(item) else item for item in items]
@@ -60,11 +61,23 @@ def agree(examined: Sequence[Examined], declared: LabelSet | None, *, snap: bool
     if not masks:
         return Together(tuple(items))
     found = values.sort_out(masks, coding, snap=snap)
-    ground = _background(masks, coding)
+    ground = _background(masks, found, coding)
     agreed = Agreed(infer(found.labels, ground, coding), found.nearest)
     again = frozenset(item.case.case for item in items if _has_values(item) and _differs(item, agreed))
     told = [_told(item, found, coding, again) for item in items]
     return Together(tuple(told), agreed, again, tuple(_notes(masks, agreed)))
+
+
+def _undeclared(items: Sequence[Examined]) -> Iterable[str]:
+    """Each value that occurs and is not declared, with the cases it occurs in."""
+    cases: dict[int, list[str]] = {}
+    for item in items:
+        for value in item.undeclared:
+            cases.setdefault(value, []).append(item.case.case)
+    for value, names in sorted(cases.items()):
+        listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+        plural = "s" if len(names) > 1 else ""
+        yield f"value {value} is not declared, yet occurs in {len(names)} case{plural}: {listed}"
 
 
 def _require_not_swapped(examined: Sequence[Examined]) -> None:
@@ -116,12 +129,11 @@ def _told(item: Examined, found: Sorted, coding: Coding, again: frozenset[str]) 
     return item if finding is None else replace(item, findings=(*item.findings, finding))
 
 
-def _background(masks: Sequence[Sequence[Tally]], coding: Coding) -> int:
-    ground = values.background(masks)
+def _background(masks: Sequence[Sequence[Tally]], found: Sorted, coding: Coding) -> int:
+    ground = values.background(masks, found.labels)
     if ground is not None:
         return ground
-    found = sorted({item.value for mask in masks for item in mask})
-    listed = ", ".join(spelled(value, coding) for value in found[:10])
+    listed = ", ".join(spelled(value, coding) for value in found.labels[:10])
     raise LabelError(
         f"no mask contains the value 0, only {listed}; and none of them lies around all others, so the background is "
         'unknown; declare the labels in a dataset.json, e.g. {"labels": {"background": 1, "organ": 2}}'

@@ -82,6 +82,7 @@ class Examined:
         nearest: Stray values that were taken for labels.
         combinations: What the stored class indices stand for where masks may overlap.
         swapped: The label looks like an image, and the image like a label.
+        undeclared: Values of the label that make the case unusable because they are not declared.
     """
 
     case: Case
@@ -96,6 +97,15 @@ class Examined:
     nearest: Mapping[int, int] = field(default_factory=dict)
     combinations: tuple[Combination, ...] | None = None
     swapped: bool = False
+    undeclared: tuple[int, ...] = ()
+
+
+class _Undeclared(LabelError):
+    """Values occur that are not declared."""
+
+    def __init__(self, message: str, values: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.values = values
 
 
 def examine(task: Task) -> Examined:
@@ -110,6 +120,8 @@ def examine(task: Task) -> Examined:
         raise
     except MisplacedLabel as error:
         return _drawn(task, error)
+    except _Undeclared as error:
+        return Examined(task.case, problem=str(error), undeclared=error.values)
     except LooksLikeImage as error:
         return _doubtful(task, error)
     except AutosegError as error:
@@ -175,8 +187,9 @@ def _with_values(task: Task, loaded: Loaded, annotation: Annotation) -> Examined
     finding = None
     if task.labels is not None:
         problem, finding = values.judge(tallies, found, coding, snap=task.snap)
-        if problem:
-            raise LabelError(problem)
+        unknown = tuple(item.value for item in tallies if item.value not in _classes(labels, found))
+        if problem or unknown:
+            raise _Undeclared(problem or _not_declared(tallies, unknown, labels), unknown or tuple(found.nearest))
     elif task.agreed is not None:
         finding = values.judge(tallies, found, coding, snap=True)[1]
     classes = to_classes(label, _classes(labels, found))
@@ -226,6 +239,15 @@ def _sorted(task: Task, tallies: tuple[Tally, ...], coding: Coding) -> Sorted:
 def _classes(labels: LabelSet, found: Sorted) -> dict[int, int]:
     classes = class_of(labels)
     return classes | {stray: classes[label] for stray, label in found.nearest.items()}
+
+
+def _not_declared(tallies: tuple[Tally, ...], unknown: tuple[int, ...], labels: LabelSet) -> str:
+    listed = ", ".join(f"{item.value} ({item.voxels} voxels)" for item in tallies if item.value in unknown[:5])
+    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+    return (
+        f"the label has values that are not declared: {listed}{more}; expected {sorted(class_of(labels))[:20]}; declare "
+        "them, correct the mask, or add --snap-labels to take each for the nearest label"
+    )
 
 
 def _as_grey_colours(label: np.ndarray) -> np.ndarray:

@@ -150,7 +150,7 @@ class Reader:
         if others:
             said = f"{file}: {share:.2g} of the voxels is neither 0 nor {inside}"
             self.report(Finding(said, f"what is closer to {inside} is inside"))
-        return (np.abs(whole - inside) < np.abs(whole)).astype(np.uint8)
+        return (whole > inside / 2 if inside > 0 else whole < inside / 2).astype(np.uint8)
 
     # --------------------------------------------------------------------------------------------- one label file
 

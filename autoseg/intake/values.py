@@ -30,6 +30,7 @@ _OUTSHONE = 0.2  # in such masks, a value near another one so much more frequent
 _MASK_VALUES = 64  # no mask drawn by hand has more grey levels
 _IMAGE_COVER = 0.5
 _SURROUNDING = 0.9
+_LARGEST_GREY = 65_535
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Sorted:
 def tally(label: np.ndarray, coding: Coding) -> tuple[Tally, ...]:
     """Count the values of a mask (z, y, x). Solid voxels are counted only where strays are possible at all."""
     voxels, border = count_values(label), count_values(_border(label))
-    solid = _solid(label) if len(voxels) > 2 and _spread(voxels, coding) > 2 * NEAR_LEVELS else {}
+    solid = _solid(label) if _may_be_grey(voxels, coding) else {}
     return tuple(Tally(v, n, border.get(v, 0), solid.get(v, 0)) for v, n in voxels.items())
 
 
@@ -66,7 +67,7 @@ def sort_out(masks: Sequence[Sequence[Tally]], coding: Coding, *, snap: bool = F
         snap: Whatever is not solid is a stray, even where it is frequent.
     """
     pooled, solid, share = _pool(masks)
-    if len(pooled) <= 2 or _spread(pooled, coding) <= 2 * NEAR_LEVELS:
+    if not _may_be_grey(pooled, coding):
         return Sorted(tuple(sorted(pooled)), {})
     firm = _firm(pooled, solid, coding)
     if any(_distance(a, b, coding) <= 2 * NEAR_LEVELS for n, a in enumerate(firm) for b in firm[:n]):
@@ -122,14 +123,14 @@ def looks_like_image(mask: Sequence[Tally], found: Sorted, coding: Coding) -> bo
     return near < _IMAGE_COVER * sum(item.voxels for item in drawn)
 
 
-def background(masks: Sequence[Sequence[Tally]]) -> int | None:
-    """The value that lies around everything else: 0 where it occurs, else the one that fills most borders; or None."""
-    if any(item.value == 0 for mask in masks for item in mask):
+def background(masks: Sequence[Sequence[Tally]], labels: Sequence[int]) -> int | None:
+    """The label that lies around everything else: 0 if it is one, else the one that fills most borders; or None."""
+    if 0 in labels:
         return 0
     tops = Counter(_around(mask) for mask in masks)
     value, votes = tops.most_common(1)[0] if tops else (None, 0)
-    several = len({item.value for mask in masks for item in mask}) > 1
-    return value if several and votes >= _SURROUNDING * len(masks) else None
+    known = value in labels and len(labels) > 1
+    return value if known and votes >= _SURROUNDING * len(masks) else None
 
 
 def surrounds(value: int, masks: Sequence[Sequence[Tally]]) -> bool:
@@ -155,7 +156,7 @@ def _around(mask: Sequence[Tally]) -> int | None:
 def _firm(pooled: Mapping[int, int], solid: Mapping[int, int], coding: Coding) -> list[int]:
     """Background, most frequent other value, and all that are solid enough, most frequent first."""
     by_count = sorted(pooled, key=lambda value: (-pooled[value], value))
-    ground = 0 if 0 in pooled else by_count[0]
+    ground = by_count[0] if _shadowed(0, pooled, coding) else 0
     first = next(value for value in by_count if value != ground)
     firm = [v for v in by_count if v in (ground, first) or solid[v] >= max(1, _SOLID_SHARE * pooled[v])]
     if len(pooled) - len(firm) < _LOSSY_FROM:
@@ -169,6 +170,12 @@ def _firm(pooled: Mapping[int, int], solid: Mapping[int, int], coding: Coding) -
         if not outshone or value in (ground, first):
             kept.append(value)
     return kept
+
+
+def _shadowed(value: int, pooled: Mapping[int, int], coding: Coding) -> bool:
+    """Whether a value is absent, or next to one that is more frequent."""
+    near = (v for v in pooled if _distance(v, value, coding) <= NEAR_LEVELS)
+    return value not in pooled or any(pooled[v] > pooled[value] for v in near)
 
 
 def _pool(masks: Sequence[Sequence[Tally]]) -> tuple[dict[int, int], dict[int, int], dict[int, float]]:
@@ -202,12 +209,15 @@ def _solid(label: np.ndarray) -> dict[int, int]:
     return dict(found)
 
 
-def _spread(values: Iterable[int], coding: Coding) -> int:
-    listed = list(values)
+def _may_be_grey(values: Iterable[int], coding: Coding) -> bool:
+    """Whether values can be grey levels with strays: more than two, far apart, and none that no picture could hold."""
+    listed = sorted(values)
+    if len(listed) <= 2:
+        return False
     if coding == "values":
-        return max(listed) - min(listed)
+        return listed[0] >= 0 and 2 * NEAR_LEVELS < listed[-1] <= _LARGEST_GREY
     channels = np.array(listed)[:, None] >> np.array([16, 8, 0]) & 255
-    return int((channels.max(axis=0) - channels.min(axis=0)).max())
+    return int((channels.max(axis=0) - channels.min(axis=0)).max()) > 2 * NEAR_LEVELS
 
 
 def _distance(a: int, b: int, coding: Coding) -> int:
