@@ -101,7 +101,7 @@ def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
     digests = tuple(volume.sha256 for volume in volumes)
     annotation, label_digests = None, tuple[str, ...]()
     if drawn is not None:
-        reader = Reader(root, case, frame, reading.snap, reading.declared, findings.append)
+        reader = Reader(root, case, frame, volumes[reference], reading.snap, reading.declared, findings.append)
         try:
             annotation, label_digests = reader.read(drawn)
         except Misplaced as misplaced:

@@ -20,7 +20,6 @@ from autoseg.intake.placing import Frame, Report, place_label
 from autoseg.intake.structures import Combined, combine
 from autoseg.intake.values import NEAR_LEVELS, STRAY_SHARE
 from autoseg.labelling import as_whole_numbers, colours_as_values, count_values
-from autoseg.volumes.geometry import Grid
 from autoseg.volumes.labels import Mask
 
 RGB = ("R", "G", "B")
@@ -55,6 +54,7 @@ class Reader:
         case: The case, with a label.
         frame: Where to bring it.
         snap: Stray values become the nearest label, however many there are.
+        like: The image, which tells the readers of some formats where masks lie.
         as_values: Channels that exclude each other are values and no structures, since values are declared.
         report: Told of every repair and remark.
     """
@@ -62,6 +62,7 @@ class Reader:
     root: Path
     case: Case
     frame: Frame
+    like: Volume
     snap: bool
     as_values: bool
     report: Report
@@ -77,10 +78,8 @@ class Reader:
             GeometryError: A file does not lie where the image lies.
             UnreadableFile, RefusedError: See ``formats.read``.
         """
-        if isinstance(first, Structures):
-            return self._named(first), (first.sha256,)
-        if self.case.structures:
-            return self._one_file_each(first)
+        if isinstance(first, Structures) or self.case.structures:
+            return self._structures(first)
         file = self.case.label_files[0]
         for note in first.notes:
             self.report(Finding(f"{file}: {note}"))
@@ -88,41 +87,46 @@ class Reader:
 
     # -------------------------------------------------------------------------------------------- structures
 
-    def _named(self, found: Structures) -> Annotation:
-        """A file that names its structures itself, e.g. DICOM SEG or RTSTRUCT."""
-        file = self.case.label_files[0]
-        for note in found.notes:
-            self.report(Finding(f"{file}: {note}"))
-        return self._combined(zip(found.names, found.masks, strict=True), file, found.grid, found.sha256)
-
-    def _one_file_each(self, first: Volume) -> tuple[Annotation, tuple[str, ...]]:
+    def _structures(self, first: Volume | Structures) -> tuple[Annotation, tuple[str, ...]]:
+        """One file after another, so that only one of them is held."""
         digests: list[str] = []
         told = _Sparing(self.report)
 
         def masks() -> Iterator[tuple[str, Mask]]:
-            for number, structure in enumerate(self.case.structures):
-                path = self.root / structure.file
-                volume = first if number == 0 else formats.read(path, mask=True)
-                digests.append(volume.sha256)
-                for note in volume.notes:
-                    told(Finding(f"{structure.file}: {note}"))
-                mask = self._binary(structure.file, _one_channel(structure.file, volume))
-                yield structure.name, place_label(structure.file, mask, volume, self.frame, told)[0] > 0
+            for number, file in enumerate(dict.fromkeys(self.case.label_files)):
+                found = first if number == 0 else _open(self.root / file, self.like)
+                digests.append(found.sha256)
+                for note in found.notes:
+                    told(Finding(f"{file}: {note}"))
+                yield from self._of_file(file, found, told)
 
         combined = combine(self.frame.canonical.shape, masks())
         told.end()
         return Annotation(combined.numbers, combined=combined), tuple(digests)
 
-    def _combined(self, masks: Iterator[tuple[str, Mask]], file: str, grid: Grid, digest: str) -> Annotation:
+    def _of_file(self, file: str, found: Volume | Structures, report: Report) -> Iterator[tuple[str, Mask]]:
+        """The masks of a file on the canonical grid: one of its own, or those of the names that are wanted."""
+        names = {structure.name for structure in self.case.structures if structure.file == file}
+        if isinstance(found, Volume):
+            mask = self._binary(file, _one_channel(file, found))
+            placed = place_label(file, mask, found, self.frame, report)[0] > 0
+            yield from ((name, placed) for name in sorted(names))
+            return
+        for name, drawn in zip(found.names, found.masks, strict=True):
+            if not names or name in names:
+                array = drawn[None].astype(np.uint8)
+                volume = Volume(array, found.grid, True, found.sha256, channel_names(1))
+                yield name, place_label(f"{file}: {name}", array, volume, self.frame, report)[0] > 0
+
+    def _channels(self, array: np.ndarray, volume: Volume, file: str, wanted: Sequence[int]) -> Annotation:
         told = _Sparing(self.report)
 
-        def placed() -> Iterator[tuple[str, Mask]]:
-            for name, mask in masks:
-                array = mask[None].astype(np.uint8)
-                volume = Volume(array, grid, True, digest, channel_names(1))
-                yield name, place_label(f"{file}: {name}", array, volume, self.frame, told)[0] > 0
+        def masks() -> Iterator[tuple[str, Mask]]:
+            for number in wanted:
+                mask = (array[number : number + 1] != 0).astype(np.uint8)
+                yield f"channel_{number}", place_label(f"{file}: {number}", mask, volume, self.frame, told)[0] > 0
 
-        combined = combine(self.frame.canonical.shape, placed())
+        combined = combine(self.frame.canonical.shape, masks())
         told.end()
         return Annotation(combined.numbers, combined=combined)
 
@@ -184,8 +188,7 @@ class Reader:
         foreground = [number for number in range(len(array)) if number != ground]
         if self.as_values:
             return self._exclusive(file, array, volume, foreground, drawn)
-        masks = ((f"channel_{number}", array[number] != 0) for number in foreground)
-        return self._combined(masks, file, volume.grid, volume.sha256)
+        return self._channels(array, volume, file, foreground)
 
     def _exclusive(
         self, file: str, array: np.ndarray, volume: Volume, foreground: Sequence[int], drawn: np.ndarray
@@ -212,10 +215,11 @@ def open_first(root: Path, case: Case, like: Volume) -> Volume | Structures | No
     """
     if not case.labelled:
         return None
-    path = root / case.label_files[0]
-    if not case.structures and formats.holds_structures(path):
-        return formats.read_structures(path, like)
-    return formats.read(path, mask=True)
+    return _open(root / case.label_files[0], like)
+
+
+def _open(path: Path, like: Volume) -> Volume | Structures:
+    return formats.read_structures(path, like) if formats.holds_structures(path) else formats.read(path, mask=True)
 
 
 class _Sparing:

@@ -215,10 +215,23 @@ def test_a_file_with_named_structures(source, out, monkeypatch):
     assert np.array_equal(stored(out, "case_0")[1], (LIVER + 2 * SPLEEN).T)
 
 
+def test_only_the_wanted_names_of_a_file_are_taken(tmp_path, out, monkeypatch):
+    monkeypatch.setattr(formats, "holds_structures", lambda path: path.name == "all.nii.gz")
+
+    def read_structures(path, like):
+        return Structures(np.stack([LIVER.T > 0, SPLEEN.T > 0]), like.grid, ("liver", "couch"), "0" * 64)
+
+    monkeypatch.setattr(formats, "read_structures", read_structures)
+    write(tmp_path, {f"p{n}": {"all": LIVER, "tumour": SPLEEN} for n in range(3)})
+    wanted = {f"p{n}": {"liver": f"p{n}/all.nii.gz", "tumour": f"p{n}/tumour.nii.gz"} for n in range(3)}
+    one_file_per_structure(monkeypatch, wanted)
+    made = run(tmp_path, out)
+    assert [label.name for label in made.labels.labels] == ["liver", "tumour"]
+    assert np.array_equal(stored(out, "p0")[1], (LIVER + 2 * SPLEEN).T)
+
+
 def test_cases_of_values_among_cases_of_structures_are_quarantined(source, out):
     for n in range(5):
         nifti(source / "masks" / f"case_{n}.nii.gz", one_hot(LIVER, SPLEEN))
     found = entry(run(source, out), "case_5")
     assert (found.verdict, "store all alike" in found.reason) == ("quarantined", True)
-
-

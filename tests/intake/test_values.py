@@ -93,7 +93,9 @@ def test_many_strays_quarantine(tmp_path, out):
     assert "1.7% of the voxels is more than 1%" in found.reason
 
 
-@pytest.mark.fault(44, "masks saved as JPEG", "quarantined and told to save as PNG; --snap-labels takes the nearest label")
+@pytest.mark.fault(
+    44, "masks saved as JPEG", "quarantined and told to save as PNG; --snap-labels takes the nearest label"
+)
 @pytest.mark.parametrize("quality", [40, 75, 90])
 def test_masks_through_jpeg(tmp_path, out, quality):
     clean = disc(second=128)
@@ -274,7 +276,9 @@ def test_colours_are_written_in_every_format(tmp_path, suffix):
     assert array[:, 0, 0].T.tolist() == [[0, 0, 0], [255, 0, 0], [0, 160, 255]]
 
 
-@pytest.mark.fault(46, "colour masks with blended borders", "blended colours are strays: snapped if few, else quarantined")
+@pytest.mark.fault(
+    46, "colour masks with blended borders", "blended colours are strays: snapped if few, else quarantined"
+)
 def test_blended_colours_are_strays(tmp_path, out):
     blended = coloured()
     blended[10, 10:20] = (249, 3, 3)
@@ -403,4 +407,3 @@ def test_ignore_must_be_a_value_of_its_own(tmp_path, out):
     path.write_text(json.dumps(content))
     with pytest.raises(LabelError, match="2"):
         run(tmp_path, out)
-

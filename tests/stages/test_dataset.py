@@ -277,13 +277,6 @@ def test_all_labels_empty_is_fatal(source, out):
         run(source, out)
 
 
-def test_no_background_is_fatal(source, out):
-    for path in (source / "masks").iterdir():
-        nifti(path, ball() + np.uint8(1))
-    with pytest.raises(LabelError, match="background is unknown"):
-        run(source, out)
-
-
 # ------------------------------------------------------------------------------------------------ files and grids
 
 
