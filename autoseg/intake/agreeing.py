@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from autoseg.contracts import Coding, LabelSet
 from autoseg.errors import LabelError
 from autoseg.intake import values
-from autoseg.intake.examination import Agreed, Examined
+from autoseg.intake.classing import Agreed
+from autoseg.intake.examination import Examined
 from autoseg.intake.quarantine import quarantined
 from autoseg.intake.values import Sorted, Tally
 from autoseg.labelling import infer, spelled

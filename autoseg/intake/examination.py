@@ -13,30 +13,18 @@ import numpy as np
 
 from autoseg import records
 from autoseg.contracts import Case, CaseScan, Coding, LabelSet
-from autoseg.errors import AutosegError, DataError, LabelError, ResourceError
-from autoseg.intake import auditing, picture, scanning, values
+from autoseg.errors import AutosegError, DataError, ResourceError
+from autoseg.intake import auditing, picture, scanning
 from autoseg.intake.auditing import Finding, Loaded, MisplacedLabel, Reading
+from autoseg.intake.classing import Agreed, Undeclared, classify
 from autoseg.intake.masks import Annotation, LooksLikeImage
 from autoseg.intake.structures import Combination
-from autoseg.intake.values import Sorted, Tally
-from autoseg.labelling import class_of, count_values, infer, to_classes
+from autoseg.intake.values import Tally
+from autoseg.labelling import count_values
 from autoseg.workspace import DatasetFolder
 
 _DISK_RESERVE_BYTES = 256 * 2**20
 _MASK_VALUES = 64  # an image of fewer grey levels may be a mask
-
-
-@dataclass(frozen=True)
-class Agreed:
-    """What the data set settled on, for cases that must be read with it in mind.
-
-    Attributes:
-        labels: Of all cases.
-        nearest: For each stray value the label that it is taken for.
-    """
-
-    labels: LabelSet
-    nearest: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -100,14 +88,6 @@ class Examined:
     undeclared: tuple[int, ...] = ()
 
 
-class _Undeclared(LabelError):
-    """Values occur that are not declared."""
-
-    def __init__(self, message: str, values: tuple[int, ...]) -> None:
-        super().__init__(message)
-        self.values = values
-
-
 def examine(task: Task) -> Examined:
     """Examine one case; never raises for anything that is the case's own fault.
 
@@ -118,12 +98,6 @@ def examine(task: Task) -> Examined:
         return _examine(task)
     except ResourceError:
         raise
-    except MisplacedLabel as error:
-        return _drawn(task, error)
-    except _Undeclared as error:
-        return Examined(task.case, problem=str(error), undeclared=error.values)
-    except LooksLikeImage as error:
-        return _doubtful(task, error)
     except AutosegError as error:
         return Examined(task.case, problem=str(error))
     except MemoryError:
@@ -133,6 +107,18 @@ def examine(task: Task) -> Examined:
 
 
 def _examine(task: Task) -> Examined:
+    """Examine, and where the label does not fit, look for what helps to understand why."""
+    try:
+        return _measured(task)
+    except MisplacedLabel as error:
+        return _drawn(task, error)
+    except Undeclared as error:
+        return Examined(task.case, problem=str(error), undeclared=error.values)
+    except LooksLikeImage as error:
+        return _doubtful(task, error)
+
+
+def _measured(task: Task) -> Examined:
     declared = task.labels is not None and task.labels.coding == "values"
     loaded = auditing.load(task.root, task.case, Reading(task.snap, task.trust_grid, declared))
     _check_channels(task, loaded)
@@ -177,84 +163,27 @@ def _with_structures(task: Task, loaded: Loaded) -> Examined:
 
 def _with_values(task: Task, loaded: Loaded, annotation: Annotation) -> Examined:
     """A case of one value per voxel."""
-    coding, label = annotation.coding, annotation.values
-    agreed = None if task.agreed is None else task.agreed.labels
-    if agreed is not None and agreed.coding == "rgb" and coding == "values":
-        coding, label = "rgb", _as_grey_colours(label)
-    tallies = values.tally(label, coding)
-    found = _sorted(task, tallies, coding)
-    labels = agreed or task.labels or infer(set(found.labels) | {0}, coding=coding)
-    finding = None
-    if task.labels is not None:
-        problem, finding = values.judge(tallies, found, coding, snap=task.snap)
-        unknown = tuple(item.value for item in tallies if item.value not in _classes(labels, found))
-        if problem or unknown:
-            raise _Undeclared(problem or _not_declared(tallies, unknown, labels), unknown or tuple(found.nearest))
-    elif task.agreed is not None:
-        finding = values.judge(tallies, found, coding, snap=True)[1]
-    classes = to_classes(label, _classes(labels, found))
-    present = {labels_value for labels_value in (item.value for item in tallies) if labels_value not in found.nearest}
-    if present == {labels.ignore_value}:
-        why = Finding(
-            "every voxel is marked as not annotated: nothing can be learned from it", "will be predicted only"
-        )
+    found = classify(annotation, task.labels, task.agreed, snap=task.snap)
+    labels = found.labels
+    if found.present == (labels.ignore_value,):
+        why = Finding("every voxel is marked as not annotated: nothing can be learned", "will be predicted only")
         return _unlabelled(task.case, loaded, why)
-    inside = scanning.foreground(classes, labels)
-    scan = scanning.scan(task.case.case, loaded, inside, sorted(present), scanning.targets(classes, labels))
-    _store_both(task, loaded, classes)
+    inside = scanning.foreground(found.classes, labels)
+    measured = scanning.targets(found.classes, labels)
+    scan = scanning.scan(task.case.case, loaded, inside, found.present, measured)
+    remarks = _judge(scan, labels)
+    _store_both(task, loaded, found.classes)
     return Examined(
         case=_placed(task.case, loaded),
-        findings=(*loaded.findings, *((finding,) if finding else ()), *_judge(scan, labels, present)),
+        findings=(*loaded.findings, *found.findings, *remarks),
         scan=scan,
         labels=labels,
         channels=loaded.channels,
         image_content=loaded.image_content,
-        tallies=tallies,
-        coding=coding,
+        tallies=found.tallies,
+        coding=found.coding,
         nearest=found.nearest,
     )
-
-
-def _sorted(task: Task, tallies: tuple[Tally, ...], coding: Coding) -> Sorted:
-    """Labels and strays of this case: as declared, as agreed, or as far as it can tell alone.
-
-    Raises:
-        LooksLikeImage: These are no labels.
-    """
-    if task.agreed is not None:
-        strays = {item.value: task.agreed.nearest[item.value] for item in tallies if item.value in task.agreed.nearest}
-        return Sorted(tuple(class_of(task.agreed.labels)), strays)
-    if task.labels is not None:
-        found = values.sort_declared(tallies, class_of(task.labels), coding, snap=task.snap)
-    else:
-        found = values.sort_out([tallies], coding, snap=task.snap)
-    if values.looks_like_image(tallies, found, coding):
-        low, high = tallies[0].value, tallies[-1].value
-        raise LooksLikeImage(
-            f"the label holds {len(tallies)} different values from {low} to {high}; it looks like an image, not a mask"
-        )
-    return found
-
-
-def _classes(labels: LabelSet, found: Sorted) -> dict[int, int]:
-    classes = class_of(labels)
-    return classes | {stray: classes[label] for stray, label in found.nearest.items()}
-
-
-def _not_declared(tallies: tuple[Tally, ...], unknown: tuple[int, ...], labels: LabelSet) -> str:
-    listed = ", ".join(f"{item.value} ({item.voxels} voxels)" for item in tallies if item.value in unknown[:5])
-    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-    return (
-        f"the label has values that are not declared: {listed}{more}; expected {sorted(class_of(labels))[:20]}; declare "
-        "them, correct the mask, or add --snap-labels to take each for the nearest label"
-    )
-
-
-def _as_grey_colours(label: np.ndarray) -> np.ndarray:
-    """Grey levels among colour masks; black and white masks lose their colours in reading."""
-    if label.min() < 0 or label.max() > 255:
-        raise LabelError("the other masks hold colours, this one grey levels beyond 255; save all of them alike")
-    return label.astype(np.int32) * 0x010101
 
 
 def _placed(case: Case, loaded: Loaded) -> Case:
@@ -311,13 +240,13 @@ def _without_contrast(scan: CaseScan, *, drawn: bool) -> tuple[Finding, ...]:
     return (Finding(f"every voxel of the image is {value:g}"),)
 
 
-def _judge(scan: CaseScan, labels: LabelSet, present: set[int]) -> tuple[Finding, ...]:
+def _judge(scan: CaseScan, labels: LabelSet) -> tuple[Finding, ...]:
     """Remarks on what is legitimate but unusual."""
     empty = all(sketch is None for sketch in scan.foreground)
     remarks = _without_contrast(scan, drawn=not empty)
     if empty:
         remarks = (*remarks, Finding("the label is empty: a negative example"))
-    elif labels.background_value not in present:
+    elif labels.background_value not in scan.label_values:
         remarks = (*remarks, Finding("the label covers the whole image: no voxel is background"))
     return remarks
 

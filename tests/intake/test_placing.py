@@ -112,6 +112,17 @@ def test_a_reversed_axis(source, out):
     assert np.array_equal(stored(out, "case_0")[1], ball().T)
 
 
+def test_a_picture_that_cannot_be_drawn_stops_nobody(source, out, monkeypatch):
+    def broken(*arguments):
+        raise OSError("no room")
+
+    monkeypatch.setattr("autoseg.intake.picture.draw", broken)
+    relabel(source, affine((100, 0, 0)))
+    made = run(source, out)
+    assert entry(made, "case_0").verdict == "quarantined"
+    assert entry(made, "case_1").verdict == "ok"
+
+
 def test_inspect_draws_nothing(source, tmp_path):
     relabel(source, affine((100, 0, 0)))
     before = sorted(tmp_path.rglob("*"))

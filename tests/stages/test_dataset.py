@@ -10,7 +10,7 @@ import pytest
 
 from autoseg import records
 from autoseg.contracts import CaseScan, Settings
-from autoseg.errors import DataError, Interrupted, LabelError
+from autoseg.errors import DataError, Interrupted
 from autoseg.intake import workers
 from autoseg.phantoms import write_msd, write_nnunet, write_pairs
 from autoseg.stages import dataset as stage
