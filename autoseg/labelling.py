@@ -4,7 +4,7 @@ Files may hold 0 and 255, gaps, negative values, or whole numbers stored as floa
 k-th label. Where nobody declared the labels, the values that occur are the labels.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -97,8 +97,15 @@ def count_values(label: np.ndarray) -> dict[int, int]:
     return {low + int(value): int(table[value]) for value in np.flatnonzero(table)}
 
 
-def infer(values: Iterable[int], background: int = 0, coding: Coding = "values") -> LabelSet:
-    """The labels of a data set that declares none: every value but the background. A single one is ``foreground``.
+def infer(
+    values: Iterable[int],
+    background: int = 0,
+    coding: Coding = "values",
+    names: Mapping[int, str] | None = None,
+) -> LabelSet:
+    """The labels of a data set that declares none: every value but the background.
+
+    Values that the files themselves name keep their ``names``; of others, a single one is called ``foreground``.
 
     >>> [(label.name, label.value) for label in infer([0, 255]).labels]
     [('foreground', 255)]
@@ -116,8 +123,8 @@ def infer(values: Iterable[int], background: int = 0, coding: Coding = "values")
             f"the masks hold {len(found)} different values between {found[0]} and {found[-1]}; these look like "
             "numbered objects rather than classes; write masks with one value per class"
         )
-    names = ["foreground"] if len(found) == 1 else [_name(value, coding) for value in found]
-    labels = tuple(Label(name=name, value=value) for name, value in zip(names, found, strict=True))
+    made_up = {value: "foreground" if len(found) == 1 else _name(value, coding) for value in found}
+    labels = tuple(Label(name=(names or {}).get(value, made_up[value]), value=value) for value in found)
     return LabelSet(labels=labels, background_value=background, coding=coding)
 
 

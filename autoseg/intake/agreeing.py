@@ -63,7 +63,7 @@ def agree(examined: Sequence[Examined], declared: LabelSet | None, *, snap: bool
         return Together(tuple(items))
     found = values.sort_out(masks, coding, snap=snap)
     ground = _background(masks, found, coding)
-    agreed = Agreed(infer(found.labels, ground, coding), found.nearest)
+    agreed = Agreed(infer(found.labels, ground, coding, _names(items)), found.nearest)
     again = frozenset(item.case.case for item in items if _has_values(item) and _differs(item, agreed))
     told = [_told(item, found, coding, again) for item in items]
     return Together(tuple(told), agreed, again, tuple(_notes(masks, agreed)))
@@ -145,6 +145,15 @@ def _differs(item: Examined, agreed: Agreed) -> bool:
     """Whether the case alone read its values otherwise than all cases together."""
     strays = {tally.value: agreed.nearest[tally.value] for tally in item.tallies if tally.value in agreed.nearest}
     return (item.coding, 0, dict(item.nearest)) != (agreed.labels.coding, agreed.labels.background_value, strays)
+
+
+def _names(items: Sequence[Examined]) -> dict[int, str]:
+    """What files call their values, if all that do agree, and no two values share a name."""
+    found: dict[int, str] = {}
+    for item in items:
+        if any(found.setdefault(value, name) != name for value, name in item.names.items()):
+            return {}
+    return found if len(set(found.values())) == len(found) else {}
 
 
 def _notes(masks: Sequence[Sequence[Tally]], agreed: Agreed) -> Iterable[str]:

@@ -65,7 +65,7 @@ def settle(examined: Sequence[Examined], channels: tuple[str, ...] | None, label
     items, number = same_channels(examined, None if channels is None else len(channels))
     require_usable(items)
     structures = [item for item in items if item.scan is not None and item.combinations is not None]
-    merged = merge(structures) if structures else None
+    merged = merge(structures, labels) if structures else None
     agreed = merged.labels if merged is not None else labels
     if agreed is None:
         raise LabelError(f"none of the {len(items)} cases has a label that can be used")

@@ -67,6 +67,7 @@ class Examined:
         image_content: SHA-256 over the image files, to find duplicates.
         tallies: Voxels per value of the label.
         coding: How its files hold the label.
+        names: What the label's file itself calls its values.
         nearest: Stray values that were taken for labels.
         combinations: What the stored class indices stand for where masks may overlap.
         swapped: The label looks like an image, and the image like a label.
@@ -83,9 +84,15 @@ class Examined:
     tallies: tuple[Tally, ...] = ()
     coding: Coding = "values"
     nearest: Mapping[int, int] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
     combinations: tuple[Combination, ...] | None = None
     swapped: bool = False
     undeclared: tuple[int, ...] = ()
+
+    @property
+    def counts(self) -> tuple[tuple[int, int], ...]:
+        """Voxels per value of the label."""
+        return tuple((tally.value, tally.voxels) for tally in self.tallies)
 
 
 def examine(task: Task) -> Examined:
@@ -183,6 +190,7 @@ def _with_values(task: Task, loaded: Loaded, annotation: Annotation) -> Examined
         tallies=found.tallies,
         coding=found.coding,
         nearest=found.nearest,
+        names=annotation.names,
     )
 
 

@@ -4,8 +4,8 @@ One file of values, of colours, with one channel per class, or with named struct
 and colours come back as whole numbers, everything that may overlap as numbers of combinations (``structures``).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from autoseg import formats
 from autoseg.contracts import Case, Coding
 from autoseg.errors import LabelError
-from autoseg.formats import Structures, Volume
+from autoseg.formats import Structures, Volume, label_names
 from autoseg.formats.volume import channel_names
 from autoseg.intake.findings import Finding
 from autoseg.intake.placing import Frame, Report, place_label
@@ -38,11 +38,13 @@ class Annotation:
         values: (z, y, x) whole numbers on the canonical grid: of the file, colours as 0xRRGGBB, or combinations.
         coding: How files hold them.
         combined: Says what the numbers mean where masks may overlap; None: they are the file's own values.
+        names: What the file itself calls its values.
     """
 
     values: np.ndarray
     coding: Coding = "values"
     combined: Combined | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ class Reader:
             self.report(Finding("label values deviate from whole numbers by less than 0.001", "rounded"))
         numbers = colours_as_values(whole) if coding == "rgb" else whole
         label = place_label(file, numbers, volume, self.frame, self.report)[0]
-        return Annotation(np.ascontiguousarray(label), coding)
+        return Annotation(np.ascontiguousarray(label), coding, names=label_names.read(self.root / file))
 
     def _per_channel(self, file: str, array: np.ndarray, volume: Volume) -> Annotation:
         """One channel per class ("one-hot"); a channel that is exactly where no other is, is the background."""

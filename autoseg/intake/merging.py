@@ -65,17 +65,18 @@ class Merged:
         return replace(item, scan=scan, findings=findings, labels=self.labels)
 
 
-def merge(items: Sequence[Examined]) -> Merged:
+def merge(items: Sequence[Examined], declared: LabelSet | None = None) -> Merged:
     """Settle on one label set.
 
     Args:
         items: Usable cases with structures.
+        declared: Gives the values, if it names all of the structures and they exclude each other.
     """
     names = sorted({target.name for item in items for target in _targets(item)}, key=natural)
     by_size = sorted(names, key=lambda name: (-_volume_mm3(name, items), natural(name)))
     overlap = _worst_overlap(items)
     if overlap is None or overlap.share < ACCIDENTAL:
-        return _exclusive(names, by_size, items, overlap)
+        return _exclusive(_numbered(names, declared), by_size, items, overlap)
     return _regions(by_size, items, overlap)
 
 
@@ -112,8 +113,14 @@ def _worst_overlap(items: Sequence[Examined]) -> _Overlap | None:
     return max(found, key=lambda overlap: overlap.share, default=None)
 
 
-def _exclusive(names: list[str], by_size: list[str], items: Sequence[Examined], overlap: _Overlap | None) -> Merged:
-    labels = LabelSet(labels=tuple(Label(name=name, value=k) for k, name in enumerate(names, start=1)))
+def _numbered(names: list[str], declared: LabelSet | None) -> LabelSet:
+    if declared is not None and declared.kind == "exclusive" and set(names) <= set(declared.targets):
+        return declared
+    return LabelSet(labels=tuple(Label(name=name, value=k) for k, name in enumerate(names, start=1)))
+
+
+def _exclusive(labels: LabelSet, by_size: list[str], items: Sequence[Examined], overlap: _Overlap | None) -> Merged:
+    names = labels.targets
     class_of = {combination: names.index(max(combination, key=by_size.index)) + 1 for combination in _all(items)}
     notes: tuple[str, ...] = ()
     if overlap is not None:

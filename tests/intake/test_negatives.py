@@ -71,4 +71,5 @@ def test_good_data_stay_as_they_are(tmp_path, out, name):
     assert {item.verdict for item in made.audit.entries} == {"ok"}
     if name == "ct_many_labels":
         assert len(made.labels.labels) == 40
+        assert [(label.name, label.value) for label in made.labels.labels[:2]] == [("spleen", 1), ("kidney_right", 2)]
         assert stored(out, made.cases[0].case)[1].max() == 40

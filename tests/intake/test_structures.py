@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from autoseg import formats
+from autoseg.contracts import Label, LabelSet
 from autoseg.errors import LabelError
 from autoseg.formats import Structures
 from autoseg.intake.merging import natural
@@ -66,6 +67,16 @@ def test_structures_that_exclude_each_other_become_labels(tmp_path, out, monkeyp
     assert [(label.name, label.value) for label in made.labels.labels] == [("liver", 1), ("spleen", 2)]
     assert np.array_equal(stored(out, "p0")[1], (LIVER + 2 * SPLEEN).T)
     assert [target.voxels for target in scan(out, "p0").targets] == [384, 48]
+
+
+def test_declared_names_give_the_values(tmp_path, out, monkeypatch):
+    declared = LabelSet(labels=(Label(name="spleen", value=4), Label(name="liver", value=9)))
+    cases = {f"p{n}": {"spleen": SPLEEN, "liver": LIVER} for n in range(3)}
+    one_file_per_structure(monkeypatch, write(tmp_path, cases), declared)
+    made = run(tmp_path, out)
+    assert made.labels == declared
+    assert np.array_equal(stored(out, "p0")[1], (SPLEEN + 2 * LIVER).T)
+    assert scan(out, "p0").label_values == (4, 9)
 
 
 @pytest.mark.fault(46, "a structure inside another one", "both become regions; no voxel of either is lost")

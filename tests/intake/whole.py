@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from autoseg import layouts, records
-from autoseg.contracts import Case, CaseScan, Dataset, Settings, StructureFile
+from autoseg.contracts import Case, CaseScan, Dataset, LabelSet, Settings, StructureFile
 from autoseg.layouts.found import Found
 from autoseg.stages import dataset as stage
 from autoseg.workspace import DatasetFolder
@@ -32,17 +32,17 @@ def scan(out: DatasetFolder, case: str) -> CaseScan:
     return records.read(out.scan(case), CaseScan)
 
 
-def one_file_per_structure(monkeypatch, cases: dict[str, dict[str, str]], images: str = "{case}/image.nii.gz") -> None:
+def one_file_per_structure(monkeypatch, cases: dict[str, dict[str, str]], labels: LabelSet | None = None) -> None:
     """Let the folder be understood as cases with the given structure files by name."""
     found = Found(
         layout="cases",
         channels=None,
-        labels=None,
+        labels=labels,
         cases=tuple(
             Case(
                 case=name,
                 subject=name,
-                images=(images.format(case=name),),
+                images=(f"{name}/image.nii.gz",),
                 structures=tuple(StructureFile(name=n, file=f) for n, f in files.items()),
             )
             for name, files in cases.items()
