@@ -41,6 +41,8 @@ class Settings(Record):
     device_gb: float | None = None  # memory to plan for; null: what is free, or what an nnU-Net planner assumes
     configurations: tuple[ConfigurationName, ...] | None = None  # null: the planner's choice, also below
     spacing_mm: Spacing | None = None  # of the full resolution, along canonical (z, y, x)
+    snap_labels: bool = False  # stray values in masks become the nearest label, however many there are
+    trust_grid: bool = False  # a label of the image's shape is taken voxel for voxel, whatever its header says
 
     @property
     def wishes(self) -> Wishes:
@@ -67,6 +69,10 @@ class Channel(Record):
     name: str
 
 
+Coding = Literal["values", "rgb"]
+"""How files hold labels: as numbers, or as colours, of which the number is 0xRRGGBB."""
+
+
 class Label(Record):
     """A class. Its index inside autoseg is its position in ``LabelSet.labels`` plus one."""
 
@@ -90,6 +96,7 @@ class LabelSet(Record):
     regions: tuple[Region, ...] = ()  # empty for exclusive labels; in painting order
     background_value: int = 0
     ignore_value: int | None = None  # null: everything is annotated
+    coding: Coding = "values"  # rgb: files hold colours, and a value is 0xRRGGBB
 
     @property
     def ignore_index(self) -> int | None:
@@ -133,6 +140,7 @@ class Case(Record):
     label: str | None = None  # null: none, or one file per structure
     structures: tuple[StructureFile, ...] = ()
     given_holdout: bool = False  # the source itself sets it apart (imagesTs with labels)
+    reference: int = 0  # the image file on whose grid the others, and the label, are brought
 
     @property
     def label_files(self) -> tuple[str, ...]:
@@ -204,6 +212,7 @@ class TargetScan(Record):
     components: int
     component_voxels: tuple[int, ...]  # the largest ones first, at most 64
     box: Box | None = None  # null: absent
+    centroid_vox: tuple[float, float, float] | None = None  # canonical (z, y, x) index; null: absent
 
 
 class CaseScan(Record):

@@ -17,6 +17,7 @@ from autoseg import formats
 from autoseg.contracts import CaseScore, Interval, Label, LabelSet, Scores
 from autoseg.errors import GeometryError, LabelError, UsageError
 from autoseg.events import Event, Notify, silent
+from autoseg.labelling import colours_as_values
 from autoseg.postprocessing import class_indices
 from autoseg.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.volumes import geometry
@@ -163,11 +164,14 @@ def _pairs(
 
 
 def _read(path: Path) -> tuple[npt.NDArray[Any], geometry.Grid]:
-    """A mask (z, y, x) in canonical orientation. A grey picture saved with three equal channels is a mask too."""
+    """A mask (z, y, x) in canonical orientation; colours as numbers, three equal channels as the grey that they are."""
     volume = formats.read(path)
-    if any(not np.array_equal(volume.array[0], channel) for channel in volume.array[1:]):
-        raise LabelError(f"{path}: has {len(volume.array)} different channels; a mask has one value per voxel")
-    array, grid, _ = geometry.canonicalize(volume.array, volume.grid)
+    values = volume.array[:1]
+    if any(not np.array_equal(values[0], channel) for channel in volume.array[1:]):
+        if volume.channels != ("R", "G", "B"):
+            raise LabelError(f"{path}: has {len(volume.array)} different channels; a mask has one value per voxel")
+        values = colours_as_values(volume.array)
+    array, grid, _ = geometry.canonicalize(values, volume.grid)
     return array[0], grid
 
 

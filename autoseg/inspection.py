@@ -25,14 +25,14 @@ class Inspection(Record):
     audit: tuple[AuditEntry, ...]
 
 
-def inspect(source: Path) -> Inspection:
-    """Look at a folder as ``autoseg run`` would, opening every file; writes nothing.
+def inspect(source: Path, settings: Settings = Settings()) -> Inspection:
+    """Look at a folder as ``autoseg run`` with these settings would, opening every file; writes nothing.
 
     Raises:
         LayoutError: No cases can be made out.
         DataError: The folder as a whole cannot be used.
     """
-    dataset, scans = look(source, Settings())
+    dataset, scans = look(source, settings)
     counted = Counter(scan.orientation for scan in scans)
     known = [scan.spacing_mm for scan in scans if scan.spacing_known]
     return Inspection(

@@ -4,16 +4,17 @@ Files may hold 0 and 255, gaps, negative values, or whole numbers stored as floa
 k-th label. Where nobody declared the labels, the values that occur are the labels.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from autoseg.contracts import Label, LabelSet
+from autoseg.contracts import Coding, Label, LabelSet
 from autoseg.errors import LabelError
 
 MOST_LABELS = 256
 """More different values than this in one file are an image's, not a mask's."""
 _ROUNDING = 1e-3
+_LARGEST_VALUE = 2.0**63
 _TABLE_ENTRIES = 2**20
 _PIECE_VOXELS = 2**22
 
@@ -28,6 +29,8 @@ def as_whole_numbers(label: np.ndarray) -> tuple[np.ndarray, bool]:
         LabelError: Values lie further than 0.001 from whole numbers, or are not finite.
     """
     if label.dtype.kind in "bui":
+        if label.dtype == np.uint64:  # so that no arithmetic with signed numbers falls back to floats
+            return _within_64_bits(label).astype(np.int64), False
         return label.view(np.uint8) if label.dtype == bool else label, False
     if not np.isfinite(label).all():
         count = int((~np.isfinite(label)).sum())
@@ -42,7 +45,38 @@ def as_whole_numbers(label: np.ndarray) -> tuple[np.ndarray, bool]:
             f"the label has {different} different values that are not whole numbers (off by up to {error:.3g}); it "
             "looks interpolated or like an image; export it again with nearest-neighbour interpolation"
         )
-    return rounded.astype(np.int64), error > 0
+    return _within_64_bits(rounded).astype(np.int64), error > 0
+
+
+def _within_64_bits(label: np.ndarray) -> np.ndarray:
+    largest = max((abs(float(value)) for value in (label.min(), label.max())), default=0.0) if label.size else 0.0
+    if largest >= _LARGEST_VALUE:
+        raise LabelError(f"the label has values up to {largest:g}, which do not fit 64 bits; renumber its classes")
+    return label
+
+
+def colours_as_values(array: np.ndarray) -> np.ndarray:
+    """Colours (3, z, y, x) of 8 bits as the numbers 0xRRGGBB, (1, z, y, x) int32; black is 0.
+
+    >>> hex(colours_as_values(np.array([255, 128, 0], np.uint8).reshape(3, 1, 1, 1)).item())
+    '0xff8000'
+
+    Raises:
+        LabelError: A channel exceeds 255.
+    """
+    if array.min(initial=0) < 0 or array.max(initial=0) > 255:
+        raise LabelError("the mask's colours have more than 8 bits per channel; save it with 8 bits")
+    red, green, blue = array.astype(np.int32)
+    return (red << 16 | green << 8 | blue)[None]
+
+
+def spelled(value: int, coding: Coding) -> str:
+    """A value as its file shows it: ``128``, or ``#ff0000``.
+
+    >>> spelled(0xFF0000, "rgb"), spelled(128, "values")
+    ('#ff0000', '128')
+    """
+    return f"#{value:06x}" if coding == "rgb" else str(value)
 
 
 def count_values(label: np.ndarray) -> dict[int, int]:
@@ -63,26 +97,39 @@ def count_values(label: np.ndarray) -> dict[int, int]:
     return {low + int(value): int(table[value]) for value in np.flatnonzero(table)}
 
 
-def infer(values: Iterable[int]) -> LabelSet:
-    """The labels of a data set that declares none: every value but 0. A single one is called ``foreground``.
+def infer(
+    values: Iterable[int],
+    background: int = 0,
+    coding: Coding = "values",
+    names: Mapping[int, str] | None = None,
+) -> LabelSet:
+    """The labels of a data set that declares none: every value but the background.
+
+    Values that the files themselves name keep their ``names``; of others, a single one is called ``foreground``.
 
     >>> [(label.name, label.value) for label in infer([0, 255]).labels]
     [('foreground', 255)]
     >>> infer([0, 1, 3]).targets
     ('label_1', 'label_3')
+    >>> infer([0, 0xFF0000, 0x00FF00], coding="rgb").targets
+    ('colour_00ff00', 'colour_ff0000')
 
     Raises:
         LabelError: So many values that they cannot be classes.
     """
-    found = sorted(set(values) - {0})
+    found = sorted(set(values) - {background})
     if len(found) > MOST_LABELS:
         raise LabelError(
             f"the masks hold {len(found)} different values between {found[0]} and {found[-1]}; these look like "
             "numbered objects rather than classes; write masks with one value per class"
         )
-    if len(found) == 1:
-        return LabelSet(labels=(Label(name="foreground", value=found[0]),))
-    return LabelSet(labels=tuple(Label(name=f"label_{value}", value=value) for value in found))
+    made_up = {value: "foreground" if len(found) == 1 else _name(value, coding) for value in found}
+    labels = tuple(Label(name=(names or {}).get(value, made_up[value]), value=value) for value in found)
+    return LabelSet(labels=labels, background_value=background, coding=coding)
+
+
+def _name(value: int, coding: Coding) -> str:
+    return f"colour_{value:06x}" if coding == "rgb" else f"label_{value}"
 
 
 def class_of(labels: LabelSet) -> dict[int, int]:

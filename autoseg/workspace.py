@@ -2,7 +2,7 @@
 
 OUT/  run.json  budget.json  events/<process>.jsonl
       <stage>.json for each stage
-      dataset/     scans/<case>.json  volumes/<case>_image.npy  volumes/<case>_label.npy
+      dataset/     scans/<case>.json  volumes/<case>_image.npy  volumes/<case>_label.npy  quarantine/<case>.png
       preprocess/  <configuration>/<case>_image.npy  <case>_label.npy  <case>.json
       train/       <configuration>/fold_<k>/{train.json, weights.safetensors, checkpoint/, oof/<case>.npz}
       select/  predict/  report/index.html
@@ -52,6 +52,10 @@ class DatasetFolder:
     def label(self, case: str) -> Path:
         """Canonical class indices (z, y, x), uint8 or uint16."""
         return self.path / "volumes" / f"{case}_label.npy"
+
+    def misplaced(self, case: str) -> Path:
+        """A picture of a case that was quarantined because image and label do not lie in one place."""
+        return self.path / "quarantine" / f"{case}.png"
 
     @property
     def files(self) -> Path:

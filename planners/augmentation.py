@@ -45,7 +45,7 @@ def augmentation(
         steps: Of the schedule.
         order: The canonical axis of each working axis; None: it differs from case to case.
     """
-    oriented = oriented_axes((label.name for label in fingerprint.labels), fingerprint.dimension)
+    oriented = directed_axes(fingerprint)
     light = steps < LIGHT_AUGMENTATION_STEPS
     upright = fingerprint.dimension == 3
     lie = order or (Z, Y, X)
@@ -56,6 +56,15 @@ def augmentation(
     chosen = _lightened(base) if light else base
     along = [lie[axis] for axis in axes]
     return chosen, (_mirror_reason(oriented, along, light and upright), _strength_reason(rotation, steps, light))
+
+
+def directed_axes(fingerprint: Fingerprint) -> dict[int, tuple[str, ...]]:
+    """Axes that labels depend on: by their names, or left/right because two of them mirror each other in the body."""
+    found = oriented_axes((label.name for label in fingerprint.labels), fingerprint.dimension)
+    sided = {label.name for label in fingerprint.labels if label.partner is not None}
+    if sided:
+        found[X] = tuple(sorted(sided.union(found.get(X, ()))))
+    return dict(sorted(found.items()))
 
 
 def oriented_axes(names: Iterable[str], dimension: int = 3) -> dict[int, tuple[str, ...]]:
@@ -79,6 +88,18 @@ def oriented_axes(names: Iterable[str], dimension: int = 3) -> dict[int, tuple[s
         for axis in axes:
             found.setdefault(axis, set()).add(name)
     return {axis: tuple(sorted(found[axis])) for axis in sorted(found)}
+
+
+def named_partners(names: Iterable[str]) -> dict[str, str]:
+    """Names that differ in left and right only, each with the other.
+
+    >>> named_partners(["kidney_left", "kidney_right", "liver", "l_lung", "r_lung"])["l_lung"]
+    'r_lung'
+    """
+    by_words = {tuple(word.lower() for word in _WORDS.findall(name)): name for name in names}
+    other = {"left": "right", "right": "left", "l": "r", "r": "l"}
+    mirrored = {words: tuple(other.get(word, word) for word in words) for words in by_words}
+    return {by_words[a]: by_words[b] for a, b in mirrored.items() if a != b and b in by_words}
 
 
 def _partner(parts: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -123,10 +144,10 @@ def _mirror_reason(oriented: dict[int, tuple[str, ...]], axes: list[int], too_sh
         because = "mirrored patients are one more thing to learn; in few steps the real ones are learned better alone"
     elif oriented:
         words = [f"{AXIS_NAMES[axis]} ({', '.join(names[:4])})" for axis, names in oriented.items()]
-        saw = f"labels whose names depend on {'; '.join(words)}"
+        saw = f"labels that depend on {'; '.join(words)}, by name or because they mirror each other"
         because = "mirrored along such an axis, an image would carry the wrong names"
     else:
-        saw, because = "no label whose name depends on a direction", "a mirrored image is as plausible as the original"
+        saw, because = "no label that depends on a direction", "a mirrored image is as plausible as the original"
     return Reason(
         rule="augmentation.mirror",
         saw=saw,

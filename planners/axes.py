@@ -6,7 +6,7 @@ would be averaged with others along the wrong axis, and a two-dimensional networ
 
 import numpy as np
 
-from planners.augmentation import oriented_axes
+from planners.augmentation import directed_axes
 from planners.contracts import Axes, Fingerprint, Reason, Shape, Spacing
 
 AS_THEY_ARE: Axes = (0, 1, 2)
@@ -38,7 +38,7 @@ def working_axes(fingerprint: Fingerprint) -> tuple[Axes | None, Reason]:
         return AS_THEY_ARE, _reason(saw, AS_THEY_ARE, "voxels are about as thick as wide, so any order will do")
     if len(set(orders)) == 1:
         return orders[0], _reason(saw, orders[0], "thick slices are worked on as slices, whichever way they lie")
-    if oriented_axes(label.name for label in fingerprint.labels):
+    if directed_axes(fingerprint):
         because = "cases differ, but labels are named after sides of the patient, which must lie alike in all"
         return AS_THEY_ARE, _reason(saw, AS_THEY_ARE, because)
     return None, _reason(saw, None, "cases were taken in different planes; alike they are in their slices")

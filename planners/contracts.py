@@ -100,6 +100,7 @@ class LabelFingerprint(Record):
     components: float | None = None  # median number of connected components
     component_volume_mm3: float | None = None  # median over components
     extent_mm: Spacing | None = None  # median bounding box
+    partner: str | None = None  # the same structure on the other side of the body, by name or by mirror symmetry
 
 
 class CaseFingerprint(Record):

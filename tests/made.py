@@ -9,7 +9,8 @@ from PIL import Image
 
 def nifti(path: Path, array_xyz: np.ndarray, affine: np.ndarray | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.Nifti1Image(array_xyz, np.diag([-1.0, -1.0, 1.0, 1.0]) if affine is None else affine).to_filename(path)
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) if affine is None else affine
+    nibabel.Nifti1Image(array_xyz, affine, dtype=array_xyz.dtype).to_filename(path)
     return path
 
 

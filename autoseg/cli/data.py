@@ -7,11 +7,17 @@ import typer
 from autoseg.cli import options
 
 
-def inspect(source: options.Source, as_json: options.Json = False) -> None:
+def inspect(
+    source: options.Source,
+    snap_labels: options.SnapLabels = False,
+    trust_grid: options.TrustGrid = False,
+    as_json: options.Json = False,
+) -> None:
     """Show what is in a folder, what is wrong with it and what would be done; writes nothing in it."""
+    from autoseg.contracts import Settings
     from autoseg.inspection import inspect as look
 
-    found = look(source)
+    found = look(source, Settings(snap_labels=snap_labels, trust_grid=trust_grid))
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
         return

@@ -39,6 +39,12 @@ Configurations = Annotated[
 SpacingMm = Annotated[
     str | None, typer.Option("--spacing", help="Of the full resolution, in mm along z,y,x, e.g. 3,0.8,0.8.")
 ]
+SnapLabels = Annotated[
+    bool, typer.Option("--snap-labels", help="Stray values in masks become the nearest label, however many there are.")
+]
+TrustGrid = Annotated[
+    bool, typer.Option("--trust-grid", help="Labels of the image's shape are taken voxel for voxel, despite headers.")
+]
 Replan = Annotated[bool, typer.Option("--replan", help="Redo what depends on changed data or settings.")]
 KeepPlan = Annotated[bool, typer.Option("--keep-plan", help="Redo changed cases and training under the present plan.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -56,6 +62,8 @@ def settings(
     device_gb: float | None,
     configurations: str | None = None,
     spacing: str | None = None,
+    snap_labels: bool = False,
+    trust_grid: bool = False,
 ) -> Settings:
     """Check what was typed.
 
@@ -82,7 +90,19 @@ def settings(
         device_gb=_gigabytes(device_gb),
         configurations=None if configurations is None else _names(configurations),
         spacing_mm=None if spacing is None else _spacing(spacing),
+        snap_labels=snap_labels,
+        trust_grid=trust_grid,
     )
+
+
+def reading(out: Path, snap_labels: bool, trust_grid: bool) -> Settings | None:
+    """The settings of a run folder, or the default ones, with these added; None where none is given."""
+    if not (snap_labels or trust_grid):
+        return None
+    run = Workspace(out).run
+    before = records.read(run, Run).settings if run.exists() else Settings()
+    asked = {"snap_labels": snap_labels or before.snap_labels, "trust_grid": trust_grid or before.trust_grid}
+    return before.model_copy(update=asked)
 
 
 def changed(

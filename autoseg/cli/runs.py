@@ -11,6 +11,7 @@ from autoseg.errors import UsageError
 from autoseg.workspace import Workspace
 
 if TYPE_CHECKING:
+    from autoseg.contracts import Settings
     from autoseg.pipeline import Redo
 
 
@@ -28,12 +29,26 @@ def run(
     device_gb: options.DeviceGb = None,
     configurations: options.Configurations = None,
     spacing: options.SpacingMm = None,
+    snap_labels: options.SnapLabels = False,
+    trust_grid: options.TrustGrid = False,
     replan: options.Replan = False,
     keep_plan: options.KeepPlan = False,
 ) -> None:
     """Plan, train, cross-validate, select, predict and report; resumes what was interrupted."""
     asked = options.settings(
-        hours, preset, device, holdout, folds, seed, deterministic, planner, device_gb, configurations, spacing
+        hours,
+        preset,
+        device,
+        holdout,
+        folds,
+        seed,
+        deterministic,
+        planner,
+        device_gb,
+        configurations,
+        spacing,
+        snap_labels,
+        trust_grid,
     )
     redo = _redo(replan, keep_plan)
     from autoseg import pipeline
@@ -48,10 +63,12 @@ def run(
 def dataset(
     out: options.Out,
     source: Annotated[Path | None, typer.Option(help="Needed when OUT is new.", show_default=False)] = None,
+    snap_labels: options.SnapLabels = False,
+    trust_grid: options.TrustGrid = False,
     replan: options.Replan = False,
 ) -> None:
     """Find the cases, audit and split them."""
-    _stage("dataset", out, replan, source)
+    _stage("dataset", out, replan, source, options.reading(out, snap_labels, trust_grid))
 
 
 def fingerprint(out: options.Out, replan: options.Replan = False) -> None:
@@ -178,10 +195,12 @@ def benchmark(
     typer.echo(table.read_text())
 
 
-def _stage(attribute: str, out: Path, replan: bool, source: Path | None = None) -> None:
+def _stage(
+    attribute: str, out: Path, replan: bool, source: Path | None = None, settings: "Settings | None" = None
+) -> None:
     from autoseg import pipeline
 
-    with shown() as notify, pipeline.opened(out, source, redo=_redo(replan, False), notify=notify) as row:
+    with shown() as notify, pipeline.opened(out, source, settings, redo=_redo(replan, False), notify=notify) as row:
         getattr(row, attribute)
     typer.echo(f"{attribute}: done, see {out}")
 

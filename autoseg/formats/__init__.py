@@ -190,16 +190,19 @@ def read_label(path: Path, like: Path, names: Mapping[int, str]) -> Volume:
     return structures.as_label(path, read(like), names)
 
 
-def write_label(path: Path, labels: np.ndarray, like: Path, names: Mapping[int, str] | None = None) -> None:
+def write_label(
+    path: Path, labels: np.ndarray, like: Path, *, names: Mapping[int, str] | None = None, colours: bool = False
+) -> None:
     """Write a label volume on the exact grid of another file, atomically.
 
     Args:
         path: Where to; of the same family of formats as ``like``. See ``mask_suffix`` for images from JPEG. For a
             DICOM series ``.seg.dcm``, or ``.rtstruct.dcm`` for contours.
         labels: (z, y, x) integer file values in the axis order of ``like``. Stored in the narrowest of uint8, int16,
-            uint16, int32 that holds them.
+            uint16, int32, int64 that holds them.
         like: The image the labels belong to; its header is taken over.
         names: What the values mean, for formats that keep names (DICOM).
+        colours: The values are 0xRRGGBB and are written as colours of 8 bits per channel.
 
     Raises:
         GeometryError: The shapes differ.
@@ -214,5 +217,5 @@ def write_label(path: Path, labels: np.ndarray, like: Path, names: Mapping[int, 
     writer = READERS.get(suffix(path))
     if writer is None or suffix(path) in _LOSSY or writer is not READERS.get(suffix(like)):
         raise UsageError(f"{path}: cannot store labels of {like.name} so; use the suffix {mask_suffix(like)!r}")
-    writer.write_label(path, labels, like)
+    writer.write_label(path, labels, like, colours=colours)
     return None

@@ -10,7 +10,7 @@ import SimpleITK
 
 from autoseg.errors import GeometryError, UnreadableFile
 from autoseg.formats import content as bytes_of
-from autoseg.formats.volume import Volume, channel_names, check_size, native, smallest_dtype
+from autoseg.formats.volume import Volume, channel_names, check_size, native, smallest_dtype, unpacked
 from autoseg.records import publish
 from autoseg.volumes.geometry import Grid
 
@@ -80,13 +80,13 @@ def _affine(path: Path, image: SimpleITK.Image) -> np.ndarray:
     return affine[:, [2, 1, 0, 3]]
 
 
-def write_label(path: Path, labels: np.ndarray, like: Path) -> None:
+def write_label(path: Path, labels: np.ndarray, like: Path, *, colours: bool = False) -> None:
     """Write labels with the geometry of another ITK image. See ``formats.write_label``."""
     reference = _open(like)
     if reference.GetDimension() == 4:
         reference = reference[:, :, :, 0]
-    values = labels.astype(smallest_dtype(labels))
-    image = SimpleITK.GetImageFromArray(values[0] if reference.GetDimension() == 2 else values)
+    values = np.moveaxis(unpacked(labels), 0, -1) if colours else labels.astype(smallest_dtype(labels))
+    image = SimpleITK.GetImageFromArray(values[0] if reference.GetDimension() == 2 else values, isVector=colours)
     if image.GetSize() != reference.GetSize():
         raise GeometryError(f"{path}: labels of size {image.GetSize()} do not fit {like}: {reference.GetSize()}")
     image.CopyInformation(reference)

@@ -17,7 +17,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from autoseg.errors import GeometryError, UnreadableFile
 from autoseg.formats import content as bytes_of
-from autoseg.formats.volume import Volume, channel_names, check_size, native, smallest_dtype
+from autoseg.formats.volume import Volume, channel_names, check_size, native, smallest_dtype, unpacked
 from autoseg.records import write_bytes
 from autoseg.volumes.geometry import Grid
 
@@ -25,6 +25,7 @@ _LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _ARRAY_FROM_FILE = [2, 1, 0, 3]  # file indices are (x, y, z), array indices (z, y, x)
 _HEADER_BYTES = 544  # of NIfTI-2 with its extension flag; NIfTI-1 needs less
 _RGB_CODES = (128, 2304)  # data types RGB24 and RGBA32 (alpha is dropped)
+_RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 _UNIT_NAMES = {1: "metres", 3: "micrometres"}
 
 
@@ -158,13 +159,16 @@ def _says_spacing(header: nib.Nifti1Header) -> bool:
     return coded or bool(np.any(np.abs(header["pixdim"][1:4] - 1.0) > 1e-6))
 
 
-def write_label(path: Path, labels: np.ndarray, like: Path) -> None:
+def write_label(path: Path, labels: np.ndarray, like: Path, *, colours: bool = False) -> None:
     """Write labels under the header of another NIfTI file. See ``formats.write_label``."""
     header = _header(like, bytes_of.load(like))
     expected = _shape(like, header)[2::-1]
     if labels.shape != expected:
         raise GeometryError(f"{path}: labels of shape {labels.shape} do not fit {like}, which has {expected}")
-    kind = smallest_dtype(labels)
+    if colours:
+        labels, kind = np.ascontiguousarray(np.moveaxis(unpacked(labels), 0, -1)).view(_RGB).squeeze(-1), _RGB
+    else:
+        kind = smallest_dtype(labels)
     header.set_data_dtype(kind)
     if int(header["dim"][0]) > 3:  # channels of the image; the label has none
         header["dim"][0] = 3

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from autoseg.errors import GeometryError, LabelError, RefusedError, UnreadableFile
 from autoseg.formats import content as bytes_of
-from autoseg.formats.volume import Volume, channel_names, check_size, native, smallest_dtype
+from autoseg.formats.volume import Volume, channel_names, check_size, native, smallest_dtype, unpacked
 from autoseg.records import write_bytes
 from autoseg.volumes.geometry import Grid, canonical_affine
 
@@ -142,13 +142,15 @@ def _tiff_by_pillow(path: Path, raw: bytes, mask: bool) -> np.ndarray:
     return np.concatenate(slices, axis=1)
 
 
-def write_label(path: Path, labels: np.ndarray, like: Path) -> None:
+def write_label(path: Path, labels: np.ndarray, like: Path, *, colours: bool = False) -> None:
     """Write labels as a picture of the same size. See ``formats.write_label``."""
     expected = read(like).grid.shape
     if labels.shape != expected:
         raise GeometryError(f"{path}: labels of shape {labels.shape} do not fit {like}, which has {expected}")
     buffer = io.BytesIO()
-    if path.suffix.lower() in _TIFF_SUFFIXES:
+    if colours:
+        _save_colours(path, labels, buffer)
+    elif path.suffix.lower() in _TIFF_SUFFIXES:
         values = labels.astype(smallest_dtype(labels))
         tifffile.imwrite(
             buffer, values[0] if len(values) == 1 else values, photometric="minisblack", compression="zlib"
@@ -158,6 +160,18 @@ def write_label(path: Path, labels: np.ndarray, like: Path) -> None:
         kind = np.uint8 if limit == 255 or int(labels.max()) <= 255 else np.uint16
         Image.fromarray(labels[0].astype(kind)).save(buffer, path.suffix[1:].upper())
     write_bytes(path, buffer.getvalue())
+
+
+def _save_colours(path: Path, labels: np.ndarray, buffer: io.BytesIO) -> None:
+    pixels = np.moveaxis(unpacked(labels), 0, -1)
+    if path.suffix.lower() in _TIFF_SUFFIXES:
+        tifffile.imwrite(buffer, pixels[0] if len(pixels) == 1 else pixels, photometric="rgb", compression="zlib")
+        return
+    if len(pixels) != 1:
+        raise LabelError(
+            f"{path}: {path.suffix} holds one slice, not {len(pixels)}; convert the images to TIFF or NIfTI"
+        )
+    Image.fromarray(pixels[0]).save(buffer, path.suffix[1:].upper())
 
 
 def _check_range(path: Path, labels: np.ndarray) -> int:

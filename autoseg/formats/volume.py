@@ -91,18 +91,23 @@ def native(array: np.ndarray) -> np.ndarray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
+def unpacked(labels: np.ndarray) -> np.ndarray:
+    """Numbers 0xRRGGBB (z, y, x) as colours (3, z, y, x) uint8."""
+    return np.stack([(labels >> shift & 255).astype(np.uint8) for shift in (16, 8, 0)])
+
+
 def smallest_dtype(labels: np.ndarray) -> np.dtype:
-    """The narrowest of uint8, int16, uint16 and int32 that holds all values.
+    """The narrowest of uint8, int16, uint16, int32 and int64 that holds all values.
 
     Raises:
-        LabelError: A value does not fit 32 bits.
+        LabelError: A value does not fit 64 bits.
 
     >>> smallest_dtype(np.array([0, 255])), smallest_dtype(np.array([0, 300])), smallest_dtype(np.array([0, 40000]))
     (dtype('uint8'), dtype('int16'), dtype('uint16'))
     """
     low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
-    for kind in (np.uint8, np.int16, np.uint16, np.int32):
+    for kind in (np.uint8, np.int16, np.uint16, np.int32, np.int64):
         limits = np.iinfo(kind)
         if limits.min <= low and high <= limits.max:
             return np.dtype(kind)
-    raise LabelError(f"label values from {low} to {high} do not fit 32 bits; choose smaller file values")
+    raise LabelError(f"label values from {low} to {high} do not fit 64 bits; choose smaller file values")

@@ -12,22 +12,31 @@ from pathlib import Path
 import numpy as np
 
 from autoseg import formats
-from autoseg.contracts import Case, LabelSet
-from autoseg.errors import DataError, GeometryError, LabelError
-from autoseg.formats import Volume
-from autoseg.labelling import as_whole_numbers
+from autoseg.contracts import Case
+from autoseg.errors import DataError, GeometryError
+from autoseg.formats import Structures, Volume
+from autoseg.intake.findings import Finding
+from autoseg.intake.masks import RGB, Annotation, Reader, open_first
+from autoseg.intake.placing import Frame, Misplaced, place_channel
 from autoseg.volumes import geometry
 from autoseg.volumes.geometry import Grid
 
-RGB = ("R", "G", "B")
+__all__ = ["RGB", "Finding", "Loaded", "MisplacedLabel", "Reading", "load"]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was not as it should be, and what was done about it (empty: nothing had to be)."""
+class Reading:
+    """What was asked for, and is declared, about labels.
 
-    reason: str
-    repair: str = ""
+    Attributes:
+        snap: Stray values become the nearest label, however many there are.
+        trust_grid: A label of the image's shape is taken voxel for voxel, whatever its header says.
+        declared: The values of the labels are declared.
+    """
+
+    snap: bool = False
+    trust_grid: bool = False
+    declared: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,7 @@ class Loaded:
 
     Attributes:
         image: (C, z, y, x), the file's dtype in native byte order, finite.
-        label: (z, y, x) whole numbers as in the file; None without a label.
+        annotation: What is drawn; None without a label.
         grid: The canonical grid of both.
         spacing_known: False for formats without a voxel size.
         orientation: Axis codes of the source file.
@@ -44,10 +53,11 @@ class Loaded:
         content: SHA-256 over all files' bytes.
         image_content: SHA-256 over the image files' bytes.
         findings: Repairs.
+        reference: The image file whose grid this is.
     """
 
     image: np.ndarray
-    label: np.ndarray | None
+    annotation: Annotation | None
     grid: Grid
     spacing_known: bool
     orientation: str
@@ -55,15 +65,31 @@ class Loaded:
     content: str
     image_content: str
     findings: tuple[Finding, ...]
+    reference: int = 0
+
+    @property
+    def label(self) -> np.ndarray | None:
+        """(z, y, x) whole numbers, see ``Annotation.values``; None without a label."""
+        return None if self.annotation is None else self.annotation.values
 
 
-def load(root: Path, case: Case, labels: LabelSet | None = None) -> Loaded:
+class MisplacedLabel(GeometryError):
+    """A label lies elsewhere than its image; carries what a picture of that needs."""
+
+    def __init__(self, misplaced: Misplaced, image: np.ndarray, grid: Grid) -> None:
+        super().__init__(str(misplaced))
+        self.misplaced = misplaced
+        self.image = image
+        self.grid = grid
+
+
+def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
     """Read the files of a case and bring them together on one canonical grid.
 
     Args:
         root: Folder that the case's paths are relative to.
         case: The case.
-        labels: What the names of structures are as values; needed where the label is named masks (DICOM).
+        reading: What was asked for.
 
     Raises:
         DataError: A file cannot be read, or the files do not fit together and no safe repair is known.
@@ -73,41 +99,60 @@ def load(root: Path, case: Case, labels: LabelSet | None = None) -> Loaded:
     findings = [
         Finding(f"{file}: {note}") for file, volume in zip(case.images, volumes, strict=True) for note in volume.notes
     ]
-    image, grid = _image(case, volumes, findings)
-    image = _finite(image, findings)
-    digests = [volume.sha256 for volume in volumes]
-    image_content = _joint(digests)
-    label = None
-    held = tuple(file for file in dict.fromkeys(case.label_files) if formats.holds_structures(root / file))
-    if held:
-        label = _painted(root, case, held, volumes[0], labels, digests, findings)
-    elif case.label is not None:
-        volume = formats.read(root / case.label, mask=True)
-        digests.append(volume.sha256)
-        findings += [Finding(f"{case.label}: {note}") for note in volume.notes]
-        label = _label(case.label, volume, grid, volumes[0].spacing_known, findings)
+    drawn = open_first(root, case, volumes[case.reference])
+    reference = _reference(case, volumes, drawn, findings)
+    frame = Frame(volumes[reference].grid, volumes[reference].spacing_known, reading.trust_grid)
+    image = _finite(_image(case, volumes, reference, frame, findings), findings)
+    digests = tuple(volume.sha256 for volume in volumes)
+    annotation, label_digests = None, tuple[str, ...]()
+    if drawn is not None:
+        reader = Reader(root, case, frame, volumes[reference], reading.snap, reading.declared, findings.append)
+        try:
+            annotation, label_digests = reader.read(drawn)
+        except Misplaced as misplaced:
+            raise MisplacedLabel(misplaced, image[0], frame.grid) from misplaced
     return Loaded(
         image=image,
-        label=label,
-        grid=grid,
-        spacing_known=volumes[0].spacing_known,
-        orientation=volumes[0].grid.orientation,
+        annotation=annotation,
+        grid=frame.canonical,
+        spacing_known=frame.spacing_known,
+        orientation=frame.grid.orientation,
         channels=volumes[0].channels if len(volumes) == 1 else (),
-        content=_joint(digests),
-        image_content=image_content,
+        content=_joint((*digests, *label_digests)),
+        image_content=_joint(digests),
         findings=tuple(findings),
+        reference=reference,
     )
 
 
-def _image(case: Case, volumes: Sequence[Volume], findings: list[Finding]) -> tuple[np.ndarray, Grid]:
-    """All channels on the grid of the first file."""
-    first, grid, _ = geometry.canonicalize(volumes[0].array, volumes[0].grid)
-    parts = [first]
-    for file, volume in zip(case.images[1:], volumes[1:], strict=True):
-        array, own = geometry.canonicalize(volume.array, volume.grid)[:2]
-        parts.append(_onto(array, own, grid, f"channel file {file}", findings, nearest=False))
+def _reference(
+    case: Case, volumes: Sequence[Volume], drawn: Volume | Structures | None, findings: list[Finding]
+) -> int:
+    """The image file whose grid counts: the first on which the label lies, else the first of all."""
+    if drawn is None or len(volumes) == 1:
+        return case.reference
+    fits = [geometry.compare(volume.grid, drawn.grid).kind in ("same", "offset") for volume in volumes]
+    chosen = fits.index(True) if any(fits) else case.reference
+    if chosen != case.reference:
+        findings.append(
+            Finding(
+                f"the label lies on the grid of {case.images[chosen]}, not on that of {case.images[case.reference]}",
+                "the other channels are brought onto that grid",
+            )
+        )
+    return chosen
+
+
+def _image(case: Case, volumes: Sequence[Volume], reference: int, frame: Frame, findings: list[Finding]) -> np.ndarray:
+    """All channels, in their order, on the grid of the reference."""
+    parts = [
+        geometry.canonicalize(volume.array, volume.grid)[0]
+        if number == reference
+        else place_channel(file, volume, frame, findings.append)
+        for number, (file, volume) in enumerate(zip(case.images, volumes, strict=True))
+    ]
     image = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("=")), grid
+    return np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("="))
 
 
 def _finite(image: np.ndarray, findings: list[Finding]) -> np.ndarray:
@@ -135,101 +180,6 @@ def _finite(image: np.ndarray, findings: list[Finding]) -> np.ndarray:
             )
         )
     return repaired
-
-
-def _label(file: str, volume: Volume, grid: Grid, spacing_known: bool, findings: list[Finding]) -> np.ndarray:
-    """The label (z, y, x) on the image's canonical grid, in whole numbers."""
-    array = volume.array
-    if len(array) > 1:
-        if (array != array[:1]).any():
-            raise LabelError(
-                f"{file}: the label has {len(array)} different channels (colours or one mask per class); "
-                "expected one channel with one value per class; convert it"
-            )
-        findings.append(Finding(f"the label has {len(array)} equal channels", "the first one is used"))
-        array = array[:1]
-    array, own, _ = geometry.canonicalize(array, volume.grid)
-    whole, rounded = as_whole_numbers(array)
-    if rounded:
-        findings.append(Finding("label values deviate from whole numbers by less than 0.001", "rounded"))
-    if not (spacing_known and volume.spacing_known):
-        _require_equal_shapes(file, whole.shape[1:], grid.shape)
-        if spacing_known or volume.spacing_known:
-            findings.append(Finding("only one of image and label carries a voxel size", "the label is taken by index"))
-        own = grid
-    label = _onto(whole, own, grid, f"label {file}", findings, nearest=True)[0]
-    return np.ascontiguousarray(label)
-
-
-def _painted(
-    root: Path,
-    case: Case,
-    held: Sequence[str],
-    image: Volume,
-    labels: LabelSet | None,
-    digests: list[str],
-    findings: list[Finding],
-) -> np.ndarray:
-    """Named masks as one label (z, y, x) on the image's canonical grid; later names paint over earlier ones."""
-    value_of = {label.name: label.value for label in labels.labels} if labels else {}
-    wanted = {(structure.file, structure.name) for structure in case.structures}
-    label = np.zeros(image.grid.shape, np.uint16)
-    overlapping = 0
-    for file in held:
-        read = formats.read_structures(root / file, image)
-        digests.append(read.sha256)
-        findings += [Finding(f"{file}: {note}") for note in read.notes]
-        for name, mask in zip(read.names, read.masks, strict=True):
-            if not wanted or (file, name) in wanted:
-                overlapping += int(np.count_nonzero(label[mask]))
-                label[mask] = value_of[name]
-    if overlapping:
-        findings.append(Finding(f"structures overlap in {overlapping} voxels", "the last one named is kept there"))
-    return np.ascontiguousarray(geometry.canonicalize(label[None], image.grid)[0][0])
-
-
-def _require_equal_shapes(file: str, label: tuple[int, ...], image: tuple[int, ...]) -> None:
-    """Where a file has no voxel size, only the number of pixels can be compared."""
-    if label != image:
-        raise GeometryError(
-            f"{file}: the label has shape (z, y, x) {label}, the image {image}; expected the same shape, as the files "
-            "carry no geometry to bring them together; draw the mask on this image"
-        )
-
-
-def _onto(array: np.ndarray, own: Grid, grid: Grid, what: str, findings: list[Finding], *, nearest: bool) -> np.ndarray:
-    """Bring ``array`` (C, z, y, x) from its canonical grid onto ``grid``.
-
-    Raises:
-        GeometryError: They do not show the same place.
-    """
-    agreement = geometry.compare(grid, own)
-    offset = f"{agreement.offset_vox:.3g} voxel"
-    if agreement.kind == "same":
-        return array
-    if agreement.kind == "offset":
-        findings.append(Finding(f"{what} lies {offset} beside the image", "taken by index"))
-        return array
-    if agreement.kind == "resample":
-        way = "nearest neighbour" if nearest else "linear interpolation"
-        findings.append(
-            Finding(
-                f"{what} lies on another grid: {_describe(own)} instead of {_describe(grid)}, "
-                f"overlap {agreement.overlap:.1%}",
-                f"resampled onto the image's grid ({way})",
-            )
-        )
-        return geometry.resample_onto(array, own, grid, nearest=nearest)
-    raise GeometryError(
-        f"{what} does not lie where the image lies: {_describe(own)} instead of {_describe(grid)}, "
-        f"overlap {agreement.overlap:.1%}; expected the same grid; export both from the same series"
-    )
-
-
-def _describe(grid: Grid) -> str:
-    spacing = " x ".join(f"{mm:.4g}" for mm in grid.spacing_mm)
-    origin = ", ".join(f"{mm:.4g}" for mm in grid.origin_mm)
-    return f"shape {grid.shape} at {spacing} mm from ({origin})"
 
 
 def _joint(digests: Sequence[str]) -> str:

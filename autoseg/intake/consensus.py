@@ -13,10 +13,10 @@ from autoseg.errors import DataError, LabelError
 from autoseg.intake.auditing import RGB, Finding
 from autoseg.intake.duplicates import sharing_subjects
 from autoseg.intake.examination import Examined
+from autoseg.intake.merging import Merged, merge
+from autoseg.intake.profiles import flag_swapped
 from autoseg.intake.quarantine import quarantined, require_usable
-from autoseg.labelling import class_of, infer
-
-_STRAY_SHARE = 1e-4
+from autoseg.labelling import class_of
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Settled:
     channels: tuple[str, ...]
     labels: LabelSet
     changes: tuple[Change, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def usable(self) -> tuple[Examined, ...]:
@@ -55,53 +56,34 @@ def settle(examined: Sequence[Examined], channels: tuple[str, ...] | None, label
     Args:
         examined: All cases.
         channels: Declared names; None: nothing was declared.
-        labels: Declared labels; None: the values that occur are the labels.
+        labels: Declared, or agreed upon by ``agreeing``; None: the structures that occur are the labels.
 
     Raises:
         DataError: More than a fifth of the cases is unusable, none has a label, or all labels are empty.
         LabelError: The values in the files cannot be the labels of one task.
     """
-    items = [_without_stray_values(item, examined) if labels is None else item for item in examined]
-    items, number = _same_channels(items, None if channels is None else len(channels))
+    items, number = same_channels(examined, None if channels is None else len(channels))
     require_usable(items)
-    agreed = labels or _inferred(items)
-    changes = [_change(item, number, agreed) for item in items if item.scan is not None]
-    items = sharing_subjects([_adopt(item, number, agreed) for item in items])
+    structures = [item for item in items if item.scan is not None and item.combinations is not None]
+    merged = merge(structures, labels) if structures else None
+    agreed = merged.labels if merged is not None else labels
+    if agreed is None:
+        raise LabelError(f"none of the {len(items)} cases has a label that can be used")
+    changes = [_change(item, number, agreed, merged) for item in items if item.scan is not None]
+    items = sharing_subjects([_adopt(item, number, agreed, merged) for item in items])
+    names = channels or _channel_names(items, number)
+    items = flag_swapped(items, names)
     _require_foreground(items)
     return Settled(
         examined=tuple(items),
-        channels=channels or _channel_names(items, number),
+        channels=names,
         labels=agreed,
         changes=tuple(change for change in changes if change != Change(change.case)),
+        notes=() if merged is None else merged.notes,
     )
 
 
-def _without_stray_values(item: Examined, examined: Sequence[Examined]) -> Examined:
-    """Quarantine a pixel mask with values that are specks wherever they occur: traces of lossy or blurred export."""
-    if item.scan is None or item.scan.spacing_known:
-        return item
-    pixels = sum(count for _, count in item.counts)
-    stray = [
-        (value, count)
-        for value, count in item.counts
-        if count < _STRAY_SHARE * pixels and _largest_share(value, examined) < _STRAY_SHARE
-    ]
-    if not stray:
-        return item
-    listed = ", ".join(f"{value} ({count} pixels)" for value, count in stray[:5])
-    return quarantined(
-        item,
-        f"the mask has stray values: {listed} of {pixels} pixels; it looks edited with smoothing or saved with loss; "
-        "correct the mask, or declare the labels in a dataset.json",
-    )
-
-
-def _largest_share(value: int, examined: Sequence[Examined]) -> float:
-    shares = [dict(item.counts).get(value, 0) / sum(dict(item.counts).values()) for item in examined if item.counts]
-    return max(shares, default=0.0)
-
-
-def _same_channels(items: list[Examined], declared: int | None) -> tuple[list[Examined], int]:
+def same_channels(items: Sequence[Examined], declared: int | None) -> tuple[list[Examined], int]:
     """Agree on the number of channels; single grey images among colour images will be repeated, others quarantined."""
     present = Counter(len(item.scan.overall) for item in items if item.scan is not None)
     colours = any(item.channels == RGB for item in items)
@@ -120,28 +102,23 @@ def _with_channels(item: Examined, wanted: int, colours: bool) -> Examined:
     )
 
 
-def _inferred(items: Sequence[Examined]) -> LabelSet:
-    values = {value for item in items if not item.problem for value, _ in item.counts}
-    if values and 0 not in values:
-        raise LabelError(
-            f"no mask contains the value 0, only {sorted(values)[:10]}; so the background is unknown; declare the "
-            'labels in a dataset.json, e.g. {"labels": {"background": 1, "organ": 2}}'
-        )
-    return infer(values)
-
-
-def _change(item: Examined, channels: int, labels: LabelSet) -> Change:
+def _change(item: Examined, channels: int, labels: LabelSet, merged: Merged | None) -> Change:
     """What must change in the stored volumes of a case."""
     repeat = 1 if item.scan is None else channels // len(item.scan.overall)
+    if item.combinations is not None and merged is not None:
+        return Change(item.case.case, repeat, _unless_the_same(merged.classes(item)))
     if item.labels is None or item.labels == labels or not item.case.labelled:
         return Change(item.case.case, repeat)
     new = class_of(labels)
     stored = sorted((index, value) for value, index in class_of(item.labels).items())
-    classes = tuple(new[value] for _, value in stored)
-    return Change(item.case.case, repeat, None if classes == tuple(range(len(classes))) else classes)
+    return Change(item.case.case, repeat, _unless_the_same(tuple(new[value] for _, value in stored)))
 
 
-def _adopt(item: Examined, channels: int, labels: LabelSet) -> Examined:
+def _unless_the_same(classes: tuple[int, ...]) -> tuple[int, ...] | None:
+    return None if classes == tuple(range(len(classes))) else classes
+
+
+def _adopt(item: Examined, channels: int, labels: LabelSet, merged: Merged | None) -> Examined:
     """The case as if it had been examined with the agreed channels and labels in mind."""
     if item.scan is None:
         return item
@@ -149,6 +126,8 @@ def _adopt(item: Examined, channels: int, labels: LabelSet) -> Examined:
     scan = item.scan.model_copy(
         update={"overall": item.scan.overall * repeat, "foreground": item.scan.foreground * repeat}
     )
+    if item.combinations is not None and merged is not None:
+        return merged.adopt(replace(item, scan=scan))
     if item.case.labelled and item.labels is not None and item.labels != labels:
         scan = scan.model_copy(update={"targets": _renamed(scan, item.labels, labels)})
     return replace(item, scan=scan, labels=labels)

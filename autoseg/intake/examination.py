@@ -5,20 +5,26 @@ Only here may anything go wrong with a case without the others noticing: whateve
 
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from autoseg import records
-from autoseg.contracts import Case, CaseScan, LabelSet
-from autoseg.errors import AutosegError, DataError, LabelError, ResourceError
-from autoseg.intake import auditing, scanning
-from autoseg.intake.auditing import Finding, Loaded
-from autoseg.labelling import MOST_LABELS, class_of, count_values, infer, to_classes
+from autoseg.contracts import Case, CaseScan, Coding, LabelSet
+from autoseg.errors import AutosegError, DataError, ResourceError
+from autoseg.intake import auditing, picture, scanning
+from autoseg.intake.auditing import Finding, Loaded, MisplacedLabel, Reading
+from autoseg.intake.classing import Agreed, Undeclared, classify
+from autoseg.intake.masks import Annotation, LooksLikeImage
+from autoseg.intake.structures import Combination
+from autoseg.intake.values import Tally
+from autoseg.labelling import count_values
 from autoseg.workspace import DatasetFolder
 
 _DISK_RESERVE_BYTES = 256 * 2**20
+_MASK_VALUES = 64  # an image of fewer grey levels may be a mask
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,9 @@ class Task:
         channels: Number of declared channels; None: nobody declared any.
         labels: Declared labels; None: the values that occur are the labels.
         out: Where the canonical volumes of labelled cases go; None: nowhere.
+        snap: Stray values become the nearest label, however many there are.
+        trust_grid: A label of the image's shape is taken voxel for voxel.
+        agreed: What an earlier look at all cases led to; None at the first look.
     """
 
     root: Path
@@ -38,6 +47,9 @@ class Task:
     channels: int | None
     labels: LabelSet | None
     out: DatasetFolder | None
+    snap: bool = False
+    trust_grid: bool = False
+    agreed: Agreed | None = None
 
 
 @dataclass(frozen=True)
@@ -49,10 +61,17 @@ class Examined:
         findings: Repairs and remarks, in the order in which they were made.
         problem: Why the case cannot be used; empty: it can.
         scan: Measurements; None if it cannot be used.
-        labels: The labels that the stored class indices refer to: the declared ones, or those of this case alone.
+        labels: The labels that the stored class indices refer to: the declared ones, or those of this case alone; None
+            where they are numbers of combinations.
         channels: Channel names that the format knows.
         image_content: SHA-256 over the image files, to find duplicates.
-        counts: Voxels per file value of the label.
+        tallies: Voxels per value of the label.
+        coding: How its files hold the label.
+        names: What the label's file itself calls its values.
+        nearest: Stray values that were taken for labels.
+        combinations: What the stored class indices stand for where masks may overlap.
+        swapped: The label looks like an image, and the image like a label.
+        undeclared: Values of the label that make the case unusable because they are not declared.
     """
 
     case: Case
@@ -62,7 +81,18 @@ class Examined:
     labels: LabelSet | None = None
     channels: tuple[str, ...] = ()
     image_content: str = ""
-    counts: tuple[tuple[int, int], ...] = ()
+    tallies: tuple[Tally, ...] = ()
+    coding: Coding = "values"
+    nearest: Mapping[int, int] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    combinations: tuple[Combination, ...] | None = None
+    swapped: bool = False
+    undeclared: tuple[int, ...] = ()
+
+    @property
+    def counts(self) -> tuple[tuple[int, int], ...]:
+        """Voxels per value of the label."""
+        return tuple((tally.value, tally.voxels) for tally in self.tallies)
 
 
 def examine(task: Task) -> Examined:
@@ -84,25 +114,114 @@ def examine(task: Task) -> Examined:
 
 
 def _examine(task: Task) -> Examined:
-    loaded = auditing.load(task.root, task.case, task.labels)
+    """Examine, and where the label does not fit, look for what helps to understand why."""
+    try:
+        return _measured(task)
+    except MisplacedLabel as error:
+        return _drawn(task, error)
+    except Undeclared as error:
+        return Examined(task.case, problem=str(error), undeclared=error.values)
+    except LooksLikeImage as error:
+        return _doubtful(task, error)
+
+
+def _measured(task: Task) -> Examined:
+    declared = task.labels is not None and task.labels.coding == "values"
+    loaded = auditing.load(task.root, task.case, Reading(task.snap, task.trust_grid, declared))
     _check_channels(task, loaded)
-    counts = {} if loaded.label is None else count_values(loaded.label)
-    labels = task.labels or _labels_of(counts)
-    classes = None if loaded.label is None else to_classes(loaded.label, class_of(labels))
-    scan = scanning.scan(task.case.case, loaded, classes, tuple(counts), labels)
-    remarks = _judge(loaded, scan, labels)
-    if task.out is not None and classes is not None:
-        store(task.out.image(task.case.case), loaded.image)
-        store(task.out.label(task.case.case), classes)
+    if loaded.annotation is None:
+        return _unlabelled(task.case, loaded, Finding("no label: will be predicted only"))
+    if loaded.annotation.combined is not None:
+        return _with_structures(task, loaded)
+    return _with_values(task, loaded, loaded.annotation)
+
+
+def _unlabelled(case: Case, loaded: Loaded, why: Finding) -> Examined:
+    scan = scanning.scan(case.case, loaded, None, (), ())
     return Examined(
-        case=task.case,
-        findings=loaded.findings + remarks,
+        case=case.without_label(),
+        findings=(*loaded.findings, *_without_contrast(scan, drawn=False), why),
+        scan=scan,
+        channels=loaded.channels,
+        image_content=loaded.image_content,
+    )
+
+
+def _with_structures(task: Task, loaded: Loaded) -> Examined:
+    """A case of masks that may overlap; what the combinations mean is settled with the other cases."""
+    combined = loaded.annotation.combined if loaded.annotation else None
+    if combined is None:
+        raise ValueError("no combinations")
+    scan = scanning.scan(task.case.case, loaded, combined.numbers > 0, (), combined.targets)
+    remarks = _without_contrast(scan, drawn=bool(combined.combinations))
+    if not combined.combinations:
+        remarks = (*remarks, Finding("the label is empty: a negative example"))
+    numbers = combined.numbers.astype(np.uint8) if len(combined.combinations) < 256 else combined.numbers
+    _store_both(task, loaded, numbers)
+    return Examined(
+        case=_placed(task.case, loaded),
+        findings=(*loaded.findings, *remarks),
+        scan=scan,
+        channels=loaded.channels,
+        image_content=loaded.image_content,
+        combinations=combined.combinations,
+    )
+
+
+def _with_values(task: Task, loaded: Loaded, annotation: Annotation) -> Examined:
+    """A case of one value per voxel."""
+    found = classify(annotation, task.labels, task.agreed, snap=task.snap)
+    labels = found.labels
+    if found.present == (labels.ignore_value,):
+        why = Finding("every voxel is marked as not annotated: nothing can be learned", "will be predicted only")
+        return _unlabelled(task.case, loaded, why)
+    inside = scanning.foreground(found.classes, labels)
+    measured = scanning.targets(found.classes, labels)
+    scan = scanning.scan(task.case.case, loaded, inside, found.present, measured)
+    remarks = _judge(scan, labels)
+    _store_both(task, loaded, found.classes)
+    return Examined(
+        case=_placed(task.case, loaded),
+        findings=(*loaded.findings, *found.findings, *remarks),
         scan=scan,
         labels=labels,
         channels=loaded.channels,
         image_content=loaded.image_content,
-        counts=tuple(counts.items()),
+        tallies=found.tallies,
+        coding=found.coding,
+        nearest=found.nearest,
+        names=annotation.names,
     )
+
+
+def _placed(case: Case, loaded: Loaded) -> Case:
+    return case if case.reference == loaded.reference else case.model_copy(update={"reference": loaded.reference})
+
+
+def _store_both(task: Task, loaded: Loaded, classes: np.ndarray) -> None:
+    if task.out is not None:
+        store(task.out.image(task.case.case), loaded.image)
+        store(task.out.label(task.case.case), classes)
+
+
+def _drawn(task: Task, error: MisplacedLabel) -> Examined:
+    """Quarantined, with a picture where there is a folder for it."""
+    problem = str(error)
+    if task.out is not None:
+        path = task.out.misplaced(task.case.case)
+        picture.draw(path, error.image, error.grid, error.misplaced)
+        problem += f"; see {path.relative_to(task.out.path.parent).as_posix()}"
+    return Examined(task.case, problem=problem)
+
+
+def _doubtful(task: Task, error: LooksLikeImage) -> Examined:
+    """Is it only that image and label changed places?"""
+    image = auditing.load(task.root, task.case.without_label()).image
+    counts = count_values(image[0]) if image.dtype.kind in "iu" else np.unique(image[0])
+    if len(counts) > _MASK_VALUES:
+        return Examined(task.case, problem=str(error))
+    said = f"{error}; and the image holds only {len(counts)} different values: are image and label swapped?"
+    return Examined(task.case, problem=said, swapped=True)
 
 
 def _check_channels(task: Task, loaded: Loaded) -> None:
@@ -115,36 +234,29 @@ def _check_channels(task: Task, loaded: Loaded) -> None:
     )
 
 
-def _labels_of(counts: dict[int, int]) -> LabelSet:
-    if len(counts) > MOST_LABELS:
-        raise LabelError(
-            f"the label holds {len(counts)} different values from {min(counts)} to {max(counts)}; it looks like an "
-            "image, not a mask; check that images and masks are not swapped"
-        )
-    return infer(counts)
-
-
-def _judge(loaded: Loaded, scan: CaseScan, labels: LabelSet) -> tuple[Finding, ...]:
-    """Remarks on what is legitimate but unusual.
+def _without_contrast(scan: CaseScan, *, drawn: bool) -> tuple[Finding, ...]:
+    """A remark on an image that shows nothing.
 
     Raises:
-        DataError: The label marks something in an image that shows nothing.
-        LabelError: Nothing at all is annotated.
+        DataError: Yet something is labelled.
     """
-    remarks = []
+    if any(sketch.quantiles[0] != sketch.quantiles[-1] for sketch in scan.overall):
+        return ()
+    value = scan.overall[0].quantiles[0]
+    if drawn:
+        raise DataError(f"every voxel of the image is {value:g}, yet something is labelled; restore the image")
+    return (Finding(f"every voxel of the image is {value:g}"),)
+
+
+def _judge(scan: CaseScan, labels: LabelSet) -> tuple[Finding, ...]:
+    """Remarks on what is legitimate but unusual."""
     empty = all(sketch is None for sketch in scan.foreground)
-    if all(sketch.quantiles[0] == sketch.quantiles[-1] for sketch in scan.overall):
-        value = scan.overall[0].quantiles[0]
-        if loaded.label is not None and not empty:
-            raise DataError(f"every voxel of the image is {value:g}, yet something is labelled; restore the image")
-        remarks.append(Finding(f"every voxel of the image is {value:g}"))
-    if loaded.label is None:
-        remarks.append(Finding("no label: will be predicted only"))
-    elif set(scan.label_values) == {labels.ignore_value}:
-        raise LabelError("every voxel is marked as not annotated; nothing can be learned from this case")
-    elif empty:
-        remarks.append(Finding("the label is empty: a negative example"))
-    return tuple(remarks)
+    remarks = _without_contrast(scan, drawn=not empty)
+    if empty:
+        remarks = (*remarks, Finding("the label is empty: a negative example"))
+    elif labels.background_value not in scan.label_values:
+        remarks = (*remarks, Finding("the label covers the whole image: no voxel is background"))
+    return remarks
 
 
 def store(path: Path, array: np.ndarray) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from autoseg import formats, records
 from autoseg.contracts import CaseScan, Dataset, Prediction, Run, Scores, Selection
 from autoseg.errors import DataError
+from autoseg.labelling import colours_as_values
 from autoseg.outoffold import joint_box, place, read_job
 from autoseg.page.overlays import OverlayInput
 from autoseg.postprocessing import class_indices, segment
@@ -56,7 +57,8 @@ def predicted_file(case: str, prediction: Prediction, dataset: Dataset, workspac
     image = Path(records.read(workspace.run, Run).source) / dataset.case(case).images[0]
     names = {label.value: label.name for label in dataset.labels.labels}
     volume = formats.read_label(workspace.folder("predict") / output, image, names)
-    canonical, _, _ = canonicalize(volume.array, volume.grid)
+    array = colours_as_values(volume.array) if dataset.labels.coding == "rgb" else volume.array
+    canonical, _, _ = canonicalize(array, volume.grid)
     return class_indices(canonical[0], dataset.labels)
 
 

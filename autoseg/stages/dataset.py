@@ -9,6 +9,7 @@ file costs its case; when more than a fifth of the cases is bad, the stage fails
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,21 +24,21 @@ from autoseg.contracts import (
     CaseScan,
     Channel,
     Dataset,
-    LabelSet,
     Settings,
     Split,
 )
 from autoseg.errors import DataError
 from autoseg.events import Event, Notify, silent
 from autoseg.intake import examination, workers
-from autoseg.intake.consensus import Change, Settled, settle
+from autoseg.intake.agreeing import agree
+from autoseg.intake.consensus import Change, Settled, same_channels, settle
 from autoseg.intake.examination import Examined, Task
 from autoseg.intake.quarantine import WHOLE_DATASET, entry
 from autoseg.layouts.tree import FileStamps, look, stamps
 from autoseg.volumes.labels import index_dtype
 from autoseg.workspace import DatasetFolder
 
-algorithm_version = 1
+algorithm_version = 2
 
 _PAYS_FROM_BYTES = 100 * 2**20  # less is read in the time that processes take to start
 _MEMORY_PER_FILE_BYTE = 30  # compressed files unfold, and a case is held several times while it is measured
@@ -57,7 +58,7 @@ def dataset(
     Args:
         source: The raw folder; never written to.
         out: Gets ``scans/``, ``volumes/`` and, when all is done, ``files.json``.
-        settings: ``holdout``, ``folds`` and ``seed`` are used.
+        settings: ``holdout``, ``folds``, ``seed``, ``snap_labels`` and ``trust_grid`` are used.
         exclude: A folder that does not count although it may lie in ``source``.
         notify: Told after each case.
 
@@ -69,10 +70,10 @@ def dataset(
     """
     before = stamps(look(source, exclude))  # a file that changes while it is read is then seen as changed
     out.files.unlink(missing_ok=True)
-    for stale in (out.path / "scans", out.path / "volumes"):
+    for stale in (out.path / "scans", out.path / "volumes", out.path / "quarantine"):
         if stale.exists():
             shutil.rmtree(stale)
-    found, settled = _look_and_settle(source, exclude, out, notify)
+    found, settled = _look_and_settle(source, exclude, out, settings, notify)
     for change in settled.changes:
         _rewrite(out, change)
     for scan in _scans(settled):
@@ -84,7 +85,7 @@ def dataset(
 
 def inspect(source: Path, settings: Settings) -> tuple[Dataset, tuple[CaseScan, ...]]:
     """The same judgement without writing anything anywhere; raises the same errors."""
-    found, settled = _look_and_settle(source, None, None, silent)
+    found, settled = _look_and_settle(source, None, None, settings, silent)
     return _record(found, settled, settings), _scans(settled)
 
 
@@ -103,13 +104,19 @@ def remember(source: Path, out: DatasetFolder) -> None:
 
 
 def _look_and_settle(
-    source: Path, exclude: Path | None, out: DatasetFolder | None, notify: Notify
+    source: Path, exclude: Path | None, out: DatasetFolder | None, settings: Settings, notify: Notify
 ) -> tuple[layouts.Found, Settled]:
     found = layouts.find(source, exclude)
     channels = None if found.channels is None else len(found.channels)
-    tasks = [Task(source, case, channels, found.labels, out) for case in found.cases]
-    examined = _examine(tasks, notify)
-    return found, settle(examined, found.channels, found.labels)
+    snap, trust = settings.snap_labels, settings.trust_grid
+    tasks = [Task(source, case, channels, found.labels, out, snap, trust) for case in found.cases]
+    examined, _ = same_channels(_examine(tasks, notify), channels)
+    together = agree(examined, found.labels, snap=snap)
+    again = [replace(task, agreed=together.agreed) for task in tasks if task.case.case in together.again]
+    second = {item.case.case: item for item in _examine(again, notify)} if again else {}
+    items = [second.get(item.case.case, item) for item in together.examined]
+    settled = settle(items, found.channels, found.labels or (together.agreed.labels if together.agreed else None))
+    return found, replace(settled, notes=(*together.notes, *settled.notes))
 
 
 def _examine(tasks: Sequence[Task], notify: Notify) -> list[Examined]:
@@ -178,7 +185,7 @@ def _record(found: layouts.Found, settled: Settled, settings: Settings) -> Datas
         contents=tuple(CaseContent(case=scan.case, content=scan.content) for scan in scans),
         split=_split(found, cases, scans, settings),
         audit=Audit(
-            entries=(*_remarks(found, settled.labels, scans), *(entry(item) for item in settled.examined)),
+            entries=(*_remarks(found, settled, scans), *(entry(item) for item in settled.examined)),
             left_over=found.left_over,
         ),
     )
@@ -191,11 +198,15 @@ def _split(found: layouts.Found, cases: Sequence[Case], scans: Sequence[CaseScan
     return made.model_copy(update={"because": f"{found.grouping}; {made.because}"}) if found.grouping else made
 
 
-def _remarks(found: layouts.Found, labels: LabelSet, scans: Sequence[CaseScan]) -> tuple[AuditEntry, ...]:
-    """What concerns the whole data set: how the folder was understood, and labels that nobody drew."""
-    remarks = list(found.notes)
-    drawn = {target.name for scan in scans for target in scan.targets if target.voxels}
-    remarks += [f"{name} is declared but occurs in no case" for name in labels.targets if name not in drawn]
+def _remarks(found: layouts.Found, settled: Settled, scans: Sequence[CaseScan]) -> tuple[AuditEntry, ...]:
+    """What concerns the whole data set: how the folder was understood, and labels that few or none drew."""
+    remarks = [*found.notes, *settled.notes]
+    for number, name in enumerate(settled.labels.targets):
+        drawn = [scan.case for scan in scans if scan.targets and scan.targets[number].voxels]
+        if not drawn:
+            remarks.append(f"{name} is declared but occurs in no case")
+        elif len(drawn) == 1 and sum(bool(scan.targets) for scan in scans) > 1:
+            remarks.append(f"{name} occurs in one case only, {drawn[0]}: it can be learned or validated, not both")
     unlabelled = sum(not case.labelled for case in found.cases)
     if unlabelled:
         remarks.append(f"{unlabelled} of {len(found.cases)} cases have no label and are only predicted")

@@ -14,6 +14,8 @@ import numpy as np
 
 from autoseg.contracts import CaseScan, Dataset, IntensitySketch, TargetScan
 from autoseg.volumes import intensity
+from autoseg.volumes.symmetry import Body, Placed, partners
+from planners.augmentation import named_partners
 from planners.contracts import (
     Box,
     CaseFingerprint,
@@ -24,7 +26,7 @@ from planners.contracts import (
     Outlier,
 )
 
-algorithm_version = 1
+algorithm_version = 2
 
 _CT_MINIMUM = -500.0  # HU; air in or around the patient lies below, and no other modality goes there in whole numbers
 _CT_RANGE = 1000.0
@@ -52,6 +54,7 @@ def fingerprint(dataset: Dataset, scans: Sequence[CaseScan]) -> Fingerprint:
     wanted = set(dataset.development)
     chosen = sorted((scan for scan in scans if scan.case in wanted), key=lambda scan: scan.case)
     channels = tuple(_channel(dataset, chosen, number) for number in range(len(dataset.channels)))
+    sides = _partners(dataset, chosen)
     return Fingerprint(
         dimension=dataset.dimension,
         spacing_known=all(scan.spacing_known for scan in chosen),
@@ -60,7 +63,9 @@ def fingerprint(dataset: Dataset, scans: Sequence[CaseScan]) -> Fingerprint:
         has_ignore=dataset.labels.ignore_value is not None,
         subjects=len({dataset.case(scan.case).subject for scan in chosen}),
         channels=channels,
-        labels=tuple(_label(name, chosen, number) for number, name in enumerate(dataset.labels.targets)),
+        labels=tuple(
+            _label(name, chosen, number, sides.get(name)) for number, name in enumerate(dataset.labels.targets)
+        ),
         cases=tuple(_case(scan) for scan in chosen),
         outliers=_outliers(chosen, channels),
     )
@@ -138,7 +143,32 @@ def _modality(name: str, names: tuple[str, ...], overall: IntensityStatistics, w
 # -------------------------------------------------------------------------------------------------------- labels
 
 
-def _label(name: str, scans: Sequence[CaseScan], number: int) -> LabelFingerprint:
+def _partners(dataset: Dataset, scans: Sequence[CaseScan]) -> dict[str, str]:
+    """The label on the other side of the body: by name, and where names say nothing, by mirror symmetry."""
+    names = dataset.labels.targets
+    found = named_partners(names)
+    if dataset.dimension == 2:
+        return found  # nobody knows which way a picture shows the body
+    for first, second in partners([_body(scan) for scan in scans if scan.targets]).items():
+        if names[first] not in found and names[second] not in found.values():
+            found[names[first]] = names[second]
+    return {name: other for name, other in found.items() if found.get(other) == name}
+
+
+def _body(scan: CaseScan) -> Body:
+    left, right = scan.nonzero_box[2]
+    mm = scan.spacing_mm[2]
+    return Body(left * mm, (right - 1) * mm, tuple(_placed(target, scan) for target in scan.targets))
+
+
+def _placed(target: TargetScan, scan: CaseScan) -> Placed | None:
+    if target.centroid_vox is None:
+        return None
+    z, y, x = (index * mm for index, mm in zip(target.centroid_vox, scan.spacing_mm, strict=True))
+    return Placed(target.voxels * _voxel_mm3(scan), (z, y, x))
+
+
+def _label(name: str, scans: Sequence[CaseScan], number: int, partner: str | None) -> LabelFingerprint:
     present = [(scan, scan.targets[number]) for scan in scans if scan.targets[number].voxels]
     voxels = sum(int(np.prod(scan.shape)) for scan in scans)
     component_mm3 = [size * _voxel_mm3(scan) for scan, target in present for size in target.component_voxels]
@@ -150,6 +180,7 @@ def _label(name: str, scans: Sequence[CaseScan], number: int) -> LabelFingerprin
         components=_median(target.components for _, target in present),
         component_volume_mm3=_median(component_mm3),
         extent_mm=_median_extent(present),
+        partner=partner,
     )
 
 

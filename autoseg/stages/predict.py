@@ -120,10 +120,15 @@ class _Job:
 
     @property
     def mask(self) -> Path:
-        suffix = formats.mask_suffix(self.images[0])
+        suffix = formats.mask_suffix(self.reference)
         if suffix == formats.DICOM_SEG and self.options.contours:
             suffix = formats.DICOM_CONTOURS
         return self.out / f"{self.case.case}{suffix}"
+
+    @property
+    def reference(self) -> Path:
+        """The image file on whose grid the mask is written."""
+        return self.images[self.case.reference]
 
     @property
     def probabilities(self) -> Path:
@@ -224,7 +229,8 @@ def _predict(job: _Job, model: SegmentationModel) -> PredictedCase:
     if job.options.probabilities:
         _write_probabilities(job.probabilities, restore(probabilities, turn))
     names = {label.value: label.name for label in model.labels.labels}
-    formats.write_label(job.mask, restore(file_values(classes, model.labels), turn), like=job.images[0], names=names)
+    written = restore(file_values(classes, model.labels), turn)
+    formats.write_label(job.mask, written, like=job.reference, names=names, colours=model.labels.coding == "rgb")
     voxel_mm3 = float(np.prod(spacing))
     return PredictedCase(
         case=job.case.case,

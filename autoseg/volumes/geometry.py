@@ -20,7 +20,8 @@ SAME_VOX = 1e-3
 OFFSET_VOX = 0.5
 """Grids of one shape and spacing whose corners lie this close are taken as one, voxel for voxel."""
 SPACING_TOLERANCE = 0.01
-"""Relative difference below which two spacings count as equal in the rule above."""
+"""Relative difference below which two spacings count as equal in the rule above, whose limit on the corners is the
+stricter one in all but the smallest volumes: it holds what such a difference adds up to over the whole extent."""
 RESAMPLE_OVERLAP = 0.9
 """Boxes whose intersection over union reaches this describe the same piece of space on different grids."""
 
@@ -81,11 +82,15 @@ class Agreement:
             space on another grid. ``different``: not the same piece of space.
         offset_vox: Largest displacement of the corner voxels, in image voxels; infinite if the shapes differ.
         overlap: Intersection over union of the two boxes in world space, 0 to 1.
+        stretch: Largest relative difference of the voxel sizes.
+        stretch_vox: What that amounts to over the whole extent, in image voxels.
     """
 
     kind: Literal["same", "offset", "resample", "different"]
     offset_vox: float
     overlap: float
+    stretch: float = 0.0
+    stretch_vox: float = 0.0
 
 
 def canonical_affine(spacing_mm: Spacing) -> np.ndarray:
@@ -165,16 +170,16 @@ def compare(image: Grid, label: Grid) -> Agreement:
     """
     image, label = canonical(image)[0], canonical(label)[0]
     overlap = _overlap(image, label)
-    if image.shape == label.shape:
-        offset_vox = _corner_displacement_vox(image, label)
-        if offset_vox <= SAME_VOX:
-            return Agreement("same", offset_vox, overlap)
-        alike = np.allclose(image.spacing_mm, label.spacing_mm, rtol=SPACING_TOLERANCE, atol=0.0)
-        if offset_vox <= OFFSET_VOX and alike:
-            return Agreement("offset", offset_vox, overlap)
+    ratios = np.abs(np.array(label.spacing_mm) / np.array(image.spacing_mm) - 1.0)
+    stretch, stretch_vox = float(ratios.max()), float((ratios * (np.array(image.shape) - 1)).max())
+    offset_vox = _corner_displacement_vox(image, label) if image.shape == label.shape else float("inf")
+    if offset_vox <= SAME_VOX:
+        kind: Literal["same", "offset", "resample", "different"] = "same"
+    elif offset_vox <= OFFSET_VOX and stretch <= SPACING_TOLERANCE:
+        kind = "offset"
     else:
-        offset_vox = float("inf")
-    return Agreement("resample" if overlap >= RESAMPLE_OVERLAP else "different", offset_vox, overlap)
+        kind = "resample" if overlap >= RESAMPLE_OVERLAP else "different"
+    return Agreement(kind, offset_vox, overlap, stretch, stretch_vox)
 
 
 def _corner_displacement_vox(image: Grid, label: Grid) -> float:

@@ -171,18 +171,18 @@ def to_file_values(classes: Classes, values: Sequence[int], background: int = 0)
     """Replace class indices by the values of the files; ``values[k - 1]`` belongs to class k.
 
     Returns:
-        The narrowest of uint8, uint16, int16 and int32 that holds every value of the label set, present or not, so that
-        all masks of a data set have one dtype.
+        The narrowest of uint8, uint16, int16, int32 and int64 that holds every value of the label set, present or not,
+        so that all masks of a data set have one dtype.
 
     Raises:
-        LabelError: A value does not fit into 32 bits.
+        LabelError: A value does not fit into 64 bits.
 
     >>> to_file_values(np.array([0, 1, 2], dtype=np.uint8), values=(255, 1000)).tolist()
     [0, 255, 1000]
     """
-    table = np.array([background, *values], dtype=np.int64)
-    for name in ("uint8", "uint16", "int16", "int32"):
+    table = [background, *values]
+    for name in ("uint8", "uint16", "int16", "int32", "int64"):
         limits = np.iinfo(name)
-        if limits.min <= table.min() and table.max() <= limits.max:
-            return table.astype(name)[classes]
-    raise LabelError(f"label values {table.min()} to {table.max()} do not fit into 32 bits; renumber the labels")
+        if limits.min <= min(table) and max(table) <= limits.max:
+            return np.array(table, dtype=name)[classes]
+    raise LabelError(f"label values {min(table)} to {max(table)} do not fit into 64 bits; renumber the labels")

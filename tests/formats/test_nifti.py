@@ -113,7 +113,14 @@ def test_scaled_values_and_labels_without_the_scale(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "dtype"), [((0, 255), np.uint8), ((-1, 300), np.int16), ((0, 65535), np.uint16), ((0, 70000), np.int32)]
+    ("values", "dtype"),
+    [
+        ((0, 255), np.uint8),
+        ((-1, 300), np.int16),
+        ((0, 65535), np.uint16),
+        ((0, 70000), np.int32),
+        ((-1, 2**40), np.int64),
+    ],
 )
 def test_label_dtype_is_wide_enough(tmp_path, values, dtype):
     like, out = tmp_path / "image.nii.gz", tmp_path / "label.nii.gz"
@@ -124,8 +131,8 @@ def test_label_dtype_is_wide_enough(tmp_path, values, dtype):
     written = nibabel.load(out)
     assert written.get_data_dtype() == dtype
     assert np.array_equal(np.asarray(written.dataobj).T, labels)
-    with pytest.raises(LabelError, match="32 bits"):
-        formats.write_label(out, labels + 2**40, like)
+    with pytest.raises(LabelError, match="64 bits"):
+        formats.write_label(out, np.full((7, 6, 5), 2**63, np.uint64), like)
 
 
 def test_the_same_labels_give_the_same_bytes(tmp_path):

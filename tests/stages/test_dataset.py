@@ -10,7 +10,7 @@ import pytest
 
 from autoseg import records
 from autoseg.contracts import CaseScan, Settings
-from autoseg.errors import DataError, Interrupted, LabelError
+from autoseg.errors import DataError, Interrupted
 from autoseg.intake import workers
 from autoseg.phantoms import write_msd, write_nnunet, write_pairs
 from autoseg.stages import dataset as stage
@@ -277,13 +277,6 @@ def test_all_labels_empty_is_fatal(source, out):
         run(source, out)
 
 
-def test_no_background_is_fatal(source, out):
-    for path in (source / "masks").iterdir():
-        nifti(path, ball() + np.uint8(1))
-    with pytest.raises(LabelError, match="background is unknown"):
-        run(source, out)
-
-
 # ------------------------------------------------------------------------------------------------ files and grids
 
 
@@ -508,7 +501,7 @@ def test_a_shifted_affine_is_repaired(tmp_path, out, name, case):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("foreign_label", r"shape \(94, 512, 512\)"), ("dirty_mask", r"130 \(5 pixels\), 233 \(4 pixels\)")],
+    [("foreign_label", r"shape \(94, 512, 512\)"), ("dirty_mask", r"130 \(5 voxels.*233 \(4 voxels")],
 )
 def test_what_cannot_be_repaired_is_fatal_where_it_is_all_there_is(tmp_path, out, name, message):
     with pytest.raises(DataError, match=message):

@@ -131,3 +131,38 @@ def test_real_ct(tmp_path):
     assert found.channels[0].modality == "ct"
     assert found.channels[0].overall.minimum < -500
     assert found.cases[0].spacing_mm == pytest.approx((3.27, 0.977, 0.977), abs=0.01)
+
+
+def test_partners_by_name_and_by_symmetry(tmp_path):
+    root = tmp_path / "data"
+    for number in range(4):
+        label = np.zeros((40, 20, 10), np.uint8)
+        label[6 + number % 2 : 11 + number % 2, 8:12, 3:7] = 1
+        label[29:34, 8:12, 3:7] = 2
+        label[18:22, 2:5, 3:7] = 3
+        nifti(root / "images" / f"case_{number}.nii.gz", noise(number, (40, 20, 10)))
+        nifti(root / "masks" / f"case_{number}.nii.gz", label)
+    made, scans = look(root, tmp_path)
+    assert [label.partner for label in fingerprint(made, scans).labels] == ["label_2", "label_1", None]
+    assert scans[0].targets[1].centroid_vox == pytest.approx((4.5, 9.5, 31.0))
+    named = made.labels.model_copy(
+        update={
+            "labels": tuple(
+                label.model_copy(update={"name": name})
+                for label, name in zip(made.labels.labels, ("lung_right", "spleen", "lung_left"), strict=True)
+            )
+        }
+    )
+    found = fingerprint(made.model_copy(update={"labels": named}), scans)
+    assert [label.partner for label in found.labels] == ["lung_left", None, "lung_right"]
+
+
+def test_partners_forbid_mirroring(tmp_path):
+    from planners.augmentation import directed_axes
+    from tests.strategies import fingerprint as made_up
+
+    data = made_up(((40, 40, 40),) * 3, ((1.0, 1.0, 1.0),) * 3)
+    [label, *others] = data.labels
+    assert 2 not in directed_axes(data)
+    sided = data.model_copy(update={"labels": (label.model_copy(update={"partner": "other"}), *others)})
+    assert directed_axes(sided) == {2: (label.name,)}

@@ -122,7 +122,14 @@ def test_bounding_slices_are_tight(mask):
 
 @pytest.mark.parametrize(
     ("values", "background", "dtype"),
-    [((255,), 0, "uint8"), ((300,), 0, "uint16"), ((-1, 5), 0, "int16"), ((70000,), 0, "int32"), ((1,), -2, "int16")],
+    [
+        ((255,), 0, "uint8"),
+        ((300,), 0, "uint16"),
+        ((-1, 5), 0, "int16"),
+        ((70000,), 0, "int32"),
+        ((1,), -2, "int16"),
+        ((2**40,), 0, "int64"),
+    ],
 )
 def test_file_values_round_trip_in_the_narrowest_dtype(values, background, dtype):
     classes = np.arange(len(values) + 1, dtype=np.uint8).reshape(1, 1, -1)
@@ -133,6 +140,6 @@ def test_file_values_round_trip_in_the_narrowest_dtype(values, background, dtype
     assert np.array_equal(to_classes(written, back), classes)
 
 
-def test_values_beyond_32_bits_are_refused():
-    with pytest.raises(LabelError, match="32 bits"):
-        labels.to_file_values(np.zeros((1, 1, 1), dtype=np.uint8), (2**40,))
+def test_values_beyond_64_bits_are_refused():
+    with pytest.raises(LabelError, match="64 bits"):
+        labels.to_file_values(np.zeros((1, 1, 1), dtype=np.uint8), (2**70,))

@@ -1,0 +1,62 @@
+"""Why a label does not lie where its image lies: headers have a few common faults, and each can be tried out.
+
+A *guess* is a change of the label's header after which it would fit. None is ever made on its own: a header that is
+wrong and an annotation of another patient look the same from here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from autoseg.volumes.geometry import Agreement, Grid, canonical, compare
+
+_AXES = "zyx"
+_FITS = ("same", "offset", "resample")
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A change of the label's header that would make it fit.
+
+    Attributes:
+        change: In words, to follow "it would fit if".
+        agreement: How well it would.
+    """
+
+    change: str
+    agreement: Agreement
+
+
+def best_guess(image: Grid, label: Grid) -> Guess | None:
+    """The change that makes the label fit best; None if none of those that are tried makes it fit.
+
+    Args:
+        image: The image's grid, file axis order.
+        label: The label's, file axis order.
+    """
+    tried = [Guess(change, compare(image, grid)) for change, grid in _changed(image, label)]
+    fitting = [guess for guess in tried if guess.agreement.kind in _FITS]
+    return min(fitting, key=lambda guess: _FITS.index(guess.agreement.kind), default=None)
+
+
+def _changed(image: Grid, label: Grid) -> Iterator[tuple[str, Grid]]:
+    for axis, name in enumerate(_AXES):
+        yield f"its {name} axis ran the other way from the same first voxel", _reversed(label, axis)
+    yield "its first voxel lay where the image's lies", _moved(label, image)
+    if image.shape == label.shape:
+        yield "it had the image's header", image
+
+
+def _reversed(grid: Grid, axis: int) -> Grid:
+    affine = grid.affine.copy()
+    affine[:, axis] *= -1.0
+    return Grid(grid.shape, affine)
+
+
+def _moved(label: Grid, image: Grid) -> Grid:
+    """Both canonical, so that their first voxels mean the same corner."""
+    here, there = canonical(label)[0], canonical(image)[0]
+    affine = here.affine.copy()
+    affine[:3, 3] = there.affine[:3, 3]
+    return Grid(here.shape, np.asarray(affine))
