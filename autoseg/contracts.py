@@ -41,6 +41,8 @@ class Settings(Record):
     device_gb: float | None = None  # memory to plan for; null: what is free, or what an nnU-Net planner assumes
     configurations: tuple[ConfigurationName, ...] | None = None  # null: the planner's choice, also below
     spacing_mm: Spacing | None = None  # of the full resolution, along canonical (z, y, x)
+    strict: bool = False  # any case that cannot be used is fatal
+    splits: str | None = None  # file with folds to take; null: one in the source folder, or folds of our own
 
     @property
     def wishes(self) -> Wishes:
@@ -133,6 +135,7 @@ class Case(Record):
     label: str | None = None  # null: none, or one file per structure
     structures: tuple[StructureFile, ...] = ()
     given_holdout: bool = False  # the source itself sets it apart (imagesTs with labels)
+    given_fold: int | None = None  # the fold that the source wants it validated in; null: says nothing
 
     @property
     def label_files(self) -> tuple[str, ...]:
@@ -162,6 +165,10 @@ class Case(Record):
         )
 
 
+FindingKind = Literal["outlier", "duplicate"]
+"""Remarks that a reader looks for: unlike the other cases, or the same as one of them."""
+
+
 class AuditEntry(Record):
     """The verdict on one case. A quarantined case takes no part in anything and is listed in the report."""
 
@@ -169,6 +176,7 @@ class AuditEntry(Record):
     verdict: Literal["ok", "repaired", "quarantined", "fatal"]
     reason: str = ""
     repair: str = ""
+    kinds: tuple[FindingKind, ...] = ()  # of what the reason says, beyond faults and repairs
 
 
 class Audit(Record):
@@ -448,6 +456,7 @@ class PredictedCase(Record):
     seconds: float = 0.0
     volumes_mm3: tuple[float, ...] = ()  # per target
     warnings: tuple[str, ...] = ()
+    ood: bool = False  # out of distribution: unlike the images that the model was made from; `warnings` say how
 
 
 class Prediction(StageRecord):

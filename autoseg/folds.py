@@ -4,13 +4,14 @@
 them. It is drawn before any file is opened, so nothing inside the held-out files can influence the choice, or anything
 that follows from it. *Folds*: the rarest label first, its subjects are dealt to the fold that has the fewest cases with
 that label so far, larger structures and smaller ones in turn (Sechidis et al., On the Stratification of Multi-label
-Data, ECML 2011, with groups). The result depends neither on the order of the cases nor on the platform.
+Data, ECML 2011, with groups). Traits that tell cases apart, such as grey and colour pictures, are dealt out like
+labels. The result depends neither on the order of the cases nor on the platform.
 """
 
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoseg.contracts import Case, Split
 
@@ -19,11 +20,12 @@ _SIZE_CLASSES = 4
 
 @dataclass(frozen=True)
 class Candidate:
-    """A usable labelled case: ``voxels`` per target, 0 where it is absent."""
+    """A usable labelled case: ``voxels`` per target, 0 where it is absent, and the names of its ``traits``."""
 
     case: str
     subject: str
     voxels: tuple[int, ...]
+    traits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,10 @@ def split(candidates: Sequence[Candidate], hold_out: HoldOut, *, folds: int, see
         seed: Chooses among equally good folds.
     """
     held = {c.subject for c in candidates if c.case in hold_out.cases}
-    development = _by_subject(c for c in candidates if c.subject not in held)
-    parts, because = _folds(development, folds, seed)
+    open_to_all = [c for c in candidates if c.subject not in held]
+    traits = _telling_traits(open_to_all)
+    development = _by_subject(_with_traits_as_targets(c, traits) for c in open_to_all)
+    parts, because = _folds(development, traits, folds, seed)
     return Split(
         holdout=tuple(sorted(c.case for c in candidates if c.subject in held)),
         folds=tuple(tuple(sorted(c.case for subject in part for c in development[subject])) for part in parts),
@@ -84,14 +88,32 @@ def _given(labelled: Sequence[Case], subjects: set[str], share: float) -> HoldOu
     return HoldOut(cases, because + (f", no further {share:.0%} taken" if share else ""))
 
 
-def _folds(development: dict[str, list[Candidate]], wished: int, seed: int) -> tuple[list[list[str]], str]:
+def _telling_traits(candidates: Sequence[Candidate]) -> list[str]:
+    """Traits that some have and others have not."""
+    every = [c.traits for c in candidates]
+    return sorted(frozenset().union(*every) - frozenset.intersection(*every)) if every else []
+
+
+def _with_traits_as_targets(candidate: Candidate, traits: Sequence[str]) -> Candidate:
+    """A trait counts as a label as large as all labels together, so that sizes are mixed within it, too."""
+    size = 1 + sum(candidate.voxels)
+    as_targets = (size if trait in candidate.traits else 0 for trait in traits)
+    return replace(candidate, voxels=(*candidate.voxels, *as_targets))
+
+
+def _folds(
+    development: dict[str, list[Candidate]], traits: Sequence[str], wished: int, seed: int
+) -> tuple[list[list[str]], str]:
     subjects, cases = len(development), sum(len(members) for members in development.values())
     count = min(wished, subjects)
     if count < 2:
         why = "one fold was asked for" if subjects > 1 else f"{cases} case(s) of {subjects} subject(s)"
         return [[]], f"no validation: {why}, so every case trains and no fold has validation cases"
     parts = _deal(development, count, seed)
-    text = f"{count} folds of {cases} cases of {subjects} subjects, balanced by label and size, seed {seed}"
+    also = f" and ({', '.join(traits)})" if traits else ""
+    text = f"{count} folds of {cases} cases of {subjects} subjects, balanced by label and size{also}, seed {seed}"
+    if count == subjects:
+        text += "; each subject is left out once"
     return parts, text + (f" ({wished} folds were asked for; there are too few subjects)" if count < wished else "")
 
 

@@ -117,14 +117,14 @@ class Row:
         before = resume.stored(self.workspace.record("dataset"), Dataset)
         if before is not None and before.parents != asked:
             self._allow("dataset", before.parents, asked)
-        elif before is not None and dataset.unchanged(self.source, self.workspace.dataset):
+        elif before is not None and dataset.unchanged(self.source, self.workspace.dataset, self.settings):
             return before
         with self._locked():
             found = resume.stamp(self._look, asked)
         if before is not None and records.digest(found) != records.digest(before):
             self.workspace.dataset.files.unlink()  # so that a refused change is seen again next time
             self._allow("dataset", opening.contents(before), opening.contents(found))
-            dataset.remember(self.source, self.workspace.dataset)
+            dataset.remember(self.source, self.workspace.dataset, self.settings)
         records.write(self.workspace.record("dataset"), found)
         self._tell(found)
         return found

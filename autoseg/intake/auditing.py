@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from autoseg import formats
-from autoseg.contracts import Case
+from autoseg.contracts import Case, FindingKind
 from autoseg.errors import DataError, GeometryError, LabelError
 from autoseg.formats import Volume
 from autoseg.labelling import as_whole_numbers
@@ -28,6 +28,7 @@ class Finding:
 
     reason: str
     repair: str = ""
+    kind: FindingKind | None = None
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from autoseg import records
+from autoseg import formats, records
 from autoseg.contracts import Case, CaseScan, LabelSet
 from autoseg.errors import AutosegError, DataError, LabelError, ResourceError
 from autoseg.intake import auditing, scanning
 from autoseg.intake.auditing import Finding, Loaded
-from autoseg.labelling import MOST_LABELS, class_of, count_values, infer, to_classes
+from autoseg.labelling import MOST_LABELS, as_whole_numbers, class_of, count_values, infer, to_classes
+from autoseg.volumes import identity
 from autoseg.workspace import DatasetFolder
 
 _DISK_RESERVE_BYTES = 256 * 2**20
@@ -51,8 +52,9 @@ class Examined:
         scan: Measurements; None if it cannot be used.
         labels: The labels that the stored class indices refer to: the declared ones, or those of this case alone.
         channels: Channel names that the format knows.
-        image_content: SHA-256 over the image files, to find duplicates.
+        image_content: The same for images with the same voxels, however they are stored.
         counts: Voxels per file value of the label.
+        lost_values: Values of the label of a case that cannot be used for another reason than its label.
     """
 
     case: Case
@@ -63,6 +65,7 @@ class Examined:
     channels: tuple[str, ...] = ()
     image_content: str = ""
     counts: tuple[tuple[int, int], ...] = ()
+    lost_values: tuple[int, ...] = ()
 
 
 def examine(task: Task) -> Examined:
@@ -75,8 +78,10 @@ def examine(task: Task) -> Examined:
         return _examine(task)
     except ResourceError:
         raise
-    except AutosegError as error:
+    except LabelError as error:
         return Examined(task.case, problem=str(error))
+    except AutosegError as error:
+        return Examined(task.case, problem=str(error), lost_values=_values_of_label(task))
     except MemoryError:
         return Examined(task.case, problem="does not fit into memory; crop it, or use a machine with more memory")
     except Exception as error:  # noqa: BLE001  one of the three fences: a strange file must not stop the others
@@ -100,9 +105,21 @@ def _examine(task: Task) -> Examined:
         scan=scan,
         labels=labels,
         channels=loaded.channels,
-        image_content=loaded.image_content,
+        image_content=identity.of_image(loaded.image),
         counts=tuple(counts.items()),
     )
+
+
+def _values_of_label(task: Task) -> tuple[int, ...]:
+    """What the label of a bad case would have taught; empty where it cannot be read either."""
+    try:
+        if task.case.label is None:
+            return ()
+        label, _ = as_whole_numbers(formats.read(task.root / task.case.label, mask=True).array)
+    except (AutosegError, MemoryError):
+        return ()
+    values = tuple(count_values(label))
+    return values if len(values) <= MOST_LABELS else ()
 
 
 def _check_channels(task: Task, loaded: Loaded) -> None:
