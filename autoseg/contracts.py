@@ -487,6 +487,21 @@ class WeightsFile(Record):
     sha256: str
 
 
+class ChannelPopulation(Record):
+    """How the values of one channel are distributed over the cases a model was made from: curves of 50 quantiles each.
+
+    ``autoseg.volumes.likeness.Population`` says what each field means.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    middle: tuple[float, ...]
+    examples: tuple[tuple[float, ...], ...]
+    limit: float
+    count: int
+    hounsfield: bool
+
+
 class ModelCard(Record):
     """What a stranger must know before using the model. No case names."""
 
@@ -502,6 +517,9 @@ class ModelCard(Record):
     mean_dice: Interval
     mean_dice_kind: Literal["holdout", "nested", "none"]
     weakest: tuple[str, ...]  # known failures in plain words
+    extent_min_mm: Spacing | None = None  # field of view; null: unknown, as in models made before it was kept
+    extent_max_mm: Spacing | None = None
+    intensities: tuple[ChannelPopulation, ...] = ()  # per channel; empty: unknown
 
 
 class Model(StageRecord):

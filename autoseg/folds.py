@@ -110,8 +110,8 @@ def _folds(
         why = "one fold was asked for" if subjects > 1 else f"{cases} case(s) of {subjects} subject(s)"
         return [[]], f"no validation: {why}, so every case trains and no fold has validation cases"
     parts = _deal(development, count, seed)
-    also = f" and ({', '.join(traits)})" if traits else ""
-    text = f"{count} folds of {cases} cases of {subjects} subjects, balanced by label and size{also}, seed {seed}"
+    by = ", ".join(("label", "size", *traits))
+    text = f"{count} folds of {cases} cases of {subjects} subjects, balanced by {by}, seed {seed}"
     if count == subjects:
         text += "; each subject is left out once"
     return parts, text + (f" ({wished} folds were asked for; there are too few subjects)" if count < wished else "")

@@ -137,11 +137,10 @@ class Row:
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """What planning must know of the data."""
-        scans = [records.read(self.workspace.dataset.scan(case), CaseScan) for case in self.development.development]
         return self._stage(
             "fingerprint",
             Fingerprint,
-            lambda: fingerprint.fingerprint(self.development, scans),
+            lambda: fingerprint.fingerprint(self.development, self._scans),
             dataset=self.development,
         )
 
@@ -240,7 +239,8 @@ class Row:
     @cached_property
     def model(self) -> Model:
         """The deployable model: what ``select`` kept, and nothing of the run folder but that."""
-        drafted = deployment.draft(self.development, self.fingerprint, self.plan, self.train, self.select)
+        made_of = self.development, self._scans, self.fingerprint, self.plan, self.train, self.select
+        drafted = deployment.draft(*made_of)
         parents = resume.parents_of("model", self.settings, select=self.select)
         before = resume.stored(self.workspace.model.record, Model)
         if before is not None and before.parents == parents:
@@ -286,6 +286,12 @@ class Row:
 
     def _overlay(self, case: str) -> OverlayInput:
         return results.overlay(case, self.dataset, self.select, self.predict, self.workspace)
+
+    @cached_property
+    def _scans(self) -> tuple[CaseScan, ...]:
+        """Of the development cases."""
+        folder = self.workspace.dataset
+        return tuple(records.read(folder.scan(case), CaseScan) for case in self.development.development)
 
     @cached_property
     def _training_parents(self) -> tuple[Parent, ...]:

@@ -39,6 +39,13 @@ SpacingMm = Annotated[
 ]
 Replan = Annotated[bool, typer.Option("--replan", help="Redo what depends on changed data or settings.")]
 KeepPlan = Annotated[bool, typer.Option("--keep-plan", help="Redo changed cases and training under the present plan.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop if any case cannot be used, instead of leaving it out.")]
+Splits = Annotated[
+    Path | None,
+    typer.Option(
+        help="JSON list of {train, val} folds. Default: splits_final.json of the source, or folds of our own."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -54,6 +61,8 @@ def settings(
     device_gb: float | None,
     configurations: str | None = None,
     spacing: str | None = None,
+    strict: bool = False,
+    splits: Path | None = None,
 ) -> Settings:
     """Check what was typed.
 
@@ -80,7 +89,14 @@ def settings(
         device_gb=_gigabytes(device_gb),
         configurations=None if configurations is None else _names(configurations),
         spacing_mm=None if spacing is None else _spacing(spacing),
+        strict=strict,
+        splits=absolute(splits),
     )
+
+
+def absolute(path: Path | None) -> str | None:
+    """A path that still says the same when the run is resumed from another folder."""
+    return None if path is None else str(path.resolve())
 
 
 def changed(

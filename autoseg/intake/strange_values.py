@@ -87,7 +87,7 @@ def _doubts(
         yield f"channels {first} and {second} look swapped: each resembles the other's images more than its own"
         return
     told = [likeness.doubt(values, known) for values, known in zip(curves, populations, strict=True)]
-    if len(set(told)) == 1 and told[0]:
-        yield told[0]
+    if len(told) == 1 or "rgb" in kinds:  # colours change together, so the first one told stands for them
+        yield from list(filter(None, told))[:1]
         return
     yield from (f"channel {channel}: {words}" for channel, words in zip(channels, told, strict=True) if words)

@@ -151,7 +151,7 @@ def look_at(
 def _fatal(found: layouts.Found, examined: Sequence[Examined], error: DataError) -> Looked:
     """What is known of a folder that cannot be used."""
     judged = error.entries if isinstance(error, UnusableDataset) and error.entries else map(quarantine.entry, examined)
-    whole = AuditEntry(case=quarantine.WHOLE_DATASET, verdict="fatal", reason=str(error).partition("\n")[0])
+    whole = AuditEntry(case=quarantine.WHOLE_DATASET, verdict="fatal", reason=str(error).partition("\n")[0].rstrip(":"))
     audit = Audit(entries=(*_notes(found.notes), whole, *judged), left_over=found.left_over)
     scans = tuple(item.scan for item in examined if item.scan is not None)
     return Looked(found, audit, scans, fatal=error)
