@@ -18,6 +18,7 @@ from autoseg.formats import Volume
 from autoseg.labelling import as_whole_numbers
 from autoseg.volumes import geometry
 from autoseg.volumes.geometry import Grid
+from autoseg.volumes.spikes import clipped
 
 RGB = ("R", "G", "B")
 
@@ -70,7 +71,8 @@ def load(root: Path, case: Case) -> Loaded:
         Finding(f"{file}: {note}") for file, volume in zip(case.images, volumes, strict=True) for note in volume.notes
     ]
     image, grid = _image(case, volumes, findings)
-    image = _finite(image, findings)
+    image, spikes = clipped(_finite(image, findings))
+    findings += [Finding(reason, repair, "outlier") for reason, repair in spikes]
     digests = [volume.sha256 for volume in volumes]
     image_content = _joint(digests)
     label = None

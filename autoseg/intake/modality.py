@@ -63,6 +63,20 @@ def of_channels(names: Sequence[str], scans: Sequence[CaseScan]) -> tuple[Modali
     return tuple(_by_name(name) or _by_values(number, scans) for number, name in enumerate(lower))
 
 
+def contradictions(names: Sequence[str], scans: Sequence[CaseScan]) -> list[str]:
+    """Channels whose name says Hounsfield units although no value is negative, in words for the audit."""
+    found = []
+    for number, name in enumerate(names):
+        sketches = [scan.overall[number] for scan in scans]
+        if sketches and _by_name(name.lower()) == "ct" and min(sketch.quantiles[0] for sketch in sketches) >= 0:
+            top = max(sketch.quantiles[-1] for sketch in sketches)
+            found.append(
+                f"channel {name} is called CT, but its values, 0 or more and up to {top:.4g}, are no Hounsfield units; "
+                "if they were shifted by 1024, shift them back; if they are no CT, rename the channel"
+            )
+    return found
+
+
 def planned(modality: Modality) -> Planned:
     """The planners' word for it."""
     return PLANNED.get(modality, "other")

@@ -52,7 +52,7 @@ def find(cases: Sequence[Case], source: Path, file: str | None) -> GivenSplit | 
 
     Args:
         cases: All cases of the data set.
-        source: Its folder.
+        source: Its folder, or a file in it that lists the cases.
         file: What ``--splits`` says.
 
     Raises:
@@ -88,7 +88,8 @@ def listed(cases: Collection[str]) -> str:
 def _in_folder(cases: Sequence[Case], source: Path) -> Path | None:
     """The file of folds in the data set's folder, which may be a subfolder of what was looked at."""
     tops = {Path(image).parts[0] for case in cases for image in case.images if len(Path(image).parts) > 1}
-    folders = [source, *(source / top for top in tops if len(tops) == 1)]
+    root = source if source.is_dir() else source.parent
+    folders = [root, *(root / top for top in tops if len(tops) == 1)]
     found = [folder / name for folder in folders for name in FILES if (folder / name).is_file()]
     if len(found) > 1:
         raise DataError(f"{' and '.join(map(str, found))} both give folds; keep one, or name it with --splits")

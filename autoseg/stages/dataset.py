@@ -24,13 +24,12 @@ from autoseg.contracts import (
     CaseScan,
     Channel,
     Dataset,
-    LabelSet,
     Settings,
     Split,
 )
 from autoseg.errors import DataError, UnusableDataset
 from autoseg.events import Event, Notify, silent
-from autoseg.intake import examination, given_splits, outliers, quarantine, traits, workers
+from autoseg.intake import examination, given_splits, outliers, quarantine, remarks, traits, workers
 from autoseg.intake.consensus import Change, Settled, settle
 from autoseg.intake.examination import Examined, Task
 from autoseg.layouts.tree import FileStamps, Tree, look, stamps
@@ -152,7 +151,7 @@ def _fatal(found: layouts.Found, examined: Sequence[Examined], error: DataError)
     """What is known of a folder that cannot be used."""
     judged = error.entries if isinstance(error, UnusableDataset) and error.entries else map(quarantine.entry, examined)
     whole = AuditEntry(case=quarantine.WHOLE_DATASET, verdict="fatal", reason=str(error).partition("\n")[0].rstrip(":"))
-    audit = Audit(entries=(*_notes(found.notes), whole, *judged), left_over=found.left_over)
+    audit = Audit(entries=(*remarks.notes(found.notes), whole, *judged), left_over=found.left_over)
     scans = tuple(item.scan for item in examined if item.scan is not None)
     return Looked(found, audit, scans, fatal=error)
 
@@ -247,7 +246,7 @@ def _record(
         contents=tuple(CaseContent(case=scan.case, content=scan.content) for scan in scans),
         split=split,
         audit=Audit(
-            entries=(*_remarks(found, settled.labels, scans), *(quarantine.entry(item) for item in judged)),
+            entries=(*remarks.of_dataset(found, settled, split), *(quarantine.entry(item) for item in judged)),
             left_over=found.left_over,
         ),
     )
@@ -257,9 +256,9 @@ def _with_outliers(settled: Settled, split: Split) -> list[Examined]:
     """All cases, those unlike the development cases with a remark; what is typical, held-out cases do not say."""
     held_out = set(split.holdout)
     typical = [item for item in settled.usable if item.case.labelled and item.case.case not in held_out]
-    remarks = outliers.find(_scans(settled), {item.case.case for item in typical}, settled.channels)
+    odd = outliers.find(_scans(settled), {item.case.case for item in typical}, settled.channels)
     return [
-        replace(item, findings=(*item.findings, *remarks.get(item.case.case, ()))) if item.scan is not None else item
+        replace(item, findings=(*item.findings, *odd.get(item.case.case, ()))) if item.scan is not None else item
         for item in settled.examined
     ]
 
@@ -282,18 +281,3 @@ def _split(
     else:
         made = folds.split(candidates, hold_out, folds=settings.folds, seed=settings.seed)
     return made.model_copy(update={"because": f"{found.grouping}; {made.because}"}) if found.grouping else made
-
-
-def _remarks(found: layouts.Found, labels: LabelSet, scans: Sequence[CaseScan]) -> tuple[AuditEntry, ...]:
-    """What concerns the whole data set: how the folder was understood, and labels that nobody drew."""
-    remarks = list(found.notes)
-    drawn = {target.name for scan in scans for target in scan.targets if target.voxels}
-    remarks += [f"{name} is declared but occurs in no case" for name in labels.targets if name not in drawn]
-    unlabelled = sum(not case.labelled for case in found.cases)
-    if unlabelled:
-        remarks.append(f"{unlabelled} of {len(found.cases)} cases have no label and are only predicted")
-    return _notes(remarks)
-
-
-def _notes(remarks: Sequence[str]) -> tuple[AuditEntry, ...]:
-    return tuple(AuditEntry(case=quarantine.WHOLE_DATASET, verdict="ok", reason=remark) for remark in remarks)
