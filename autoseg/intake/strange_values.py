@@ -15,11 +15,8 @@ from autoseg.volumes.oddness import FEWEST_OTHERS
 
 FAR_SPIKE = 20.0
 """A value this many times further from the others than these are spread is a spike; 3 is common, in clean images."""
-_WRAPPED_FROM, _WRAPPED_SHARE = (
-    57344,
-    0.01,
-)  # of 65536 grey values; an image that ends there has none in a wide gap below
-_GAP = 16384
+_NOT_BEFORE, _WRAPPED_FROM = 16384, 57344  # of 65536 grey values
+_WRAPPED_SHARE, _BETWEEN = 0.01, 0.01
 
 
 def find(
@@ -53,11 +50,15 @@ def _in_itself(sketch: IntensitySketch, scan: CaseScan) -> Iterator[str]:
     if high > low and spike > FAR_SPIKE * (high - low):
         far = largest if largest - high >= low - least else least
         yield f"a few voxels reach {far:.4g}, although 99 % lie from {low:.4g} to {high:.4g}; check them"
-    wrapped = values >= _WRAPPED_FROM
-    if scan.dtype == "uint16" and wrapped.mean() >= _WRAPPED_SHARE and not wrapped.all():
-        below = float(values[~wrapped].max())
-        if below < _WRAPPED_FROM - _GAP:
-            yield f"values jump from {below:.0f} to {values[wrapped].min():.0f}: negative values stored without sign?"
+    if scan.dtype == "uint16" and _is_wrapped(values):
+        top = f"{values[values < _NOT_BEFORE].max():.0f} to {values[values >= _WRAPPED_FROM].min():.0f}"
+        yield f"values jump from {top}: were negative values stored without sign?"
+
+
+def _is_wrapped(values: likeness.Curve) -> bool:
+    """Whether 16-bit values are small or close to the largest possible one, with next to none between."""
+    low, high = float(np.mean(values < _NOT_BEFORE)), float(np.mean(values >= _WRAPPED_FROM))
+    return min(low, high) >= _WRAPPED_SHARE and low + high > 1 - _BETWEEN
 
 
 def _compared(

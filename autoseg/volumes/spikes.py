@@ -4,8 +4,8 @@ import numpy as np
 
 ABSURD = 1e5
 """A value this many times further away than the middle 98 % are spread is no measurement."""
-MOST = 1e-3
-"""Share of voxels above which they are no spikes, but what the image shows."""
+MOST, MOST_OF_FEW = 1e-4, 8
+"""Share of voxels, or in small images their number, above which they are no spikes, but what the image shows."""
 _SAMPLED = 100_000
 
 
@@ -31,7 +31,7 @@ def clipped(image: np.ndarray) -> tuple[np.ndarray, list[tuple[str, str]]]:
         if not low < high or (image[number].min() >= low and image[number].max() <= high):
             continue
         absurd = (image[number] < low) | (image[number] > high)
-        if absurd.mean() > MOST:
+        if absurd.sum() > max(MOST * absurd.size, MOST_OF_FEW):
             continue
         image = image if told else image.copy()
         sane = image[number][~absurd]

@@ -221,7 +221,7 @@ def test_an_empty_channel_is_told(tmp_path):
 def test_held_out_cases_say_nothing_of_others(source):
     """A remark on a case that trains must not depend on what is held out."""
     write(source, 4, tissue(4), affine(1, 1, 1))
-    settings = {"holdout": 0.3, "seed": 2}
+    settings = {"holdout": 0.3, "seed": 5}
     made, _ = stage.inspect(source, Settings(**settings))
     before = told(source, **settings)
     assert "case_4" not in made.split.holdout
