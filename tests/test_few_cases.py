@@ -6,21 +6,24 @@ import pytest
 
 from autoseg import phantoms, pipeline, records
 from autoseg.contracts import Selection, Settings
+from autoseg.learn import memory
 from autoseg.workspace import Workspace
 from tests import quick
 
 
 @pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch):
+def quickly(monkeypatch):
+    """No waiting for the disk, nor of threads for each other: the network is too small to be shared."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(memory, "cores", lambda: 1)
 
 
 @pytest.mark.fault(54, "one to four cases", "one trains without validation, more leave one out; the report says so")
 @pytest.mark.parametrize("cases", [1, 2, 3, 4])
 def test_few_cases_run_and_say_what_they_are_worth(tmp_path, cases):
-    phantoms.write_msd(tmp_path / "source", cases=cases, shape=(8, 16, 16))
-    settings = Settings(hours=0.04, device="cpu", preset="fast", folds=4, deterministic=True)
-    out = quick.prepare(tmp_path / "out", settings)
+    phantoms.write_pairs(tmp_path / "source", cases, (24, 24))
+    settings = Settings(hours=0.1, device="cpu", preset="fast", folds=4, deterministic=True)
+    out = quick.prepare(tmp_path / "out", settings, flops_per_s=1e8)
     made = pipeline.run(tmp_path / "source", out, settings)
     page = Workspace(out).page.read_text()
     selection = records.read(Workspace(out).record("select"), Selection)
@@ -32,7 +35,7 @@ def test_few_cases_run_and_say_what_they_are_worth(tmp_path, cases):
         assert selection.oof.cases == ()
         assert "no validation: 1 case(s) of 1 subject(s), so every case trains" in page
     else:
-        assert sorted(folds) == sorted((f"phantom_{n:03d}",) for n in range(cases))
+        assert sorted(folds) == sorted((f"slide_{n:03d}",) for n in range(cases))
         assert len(selection.oof.cases) == cases
         assert "each subject is left out once" in page
     assert (Workspace(out).model.record).exists()

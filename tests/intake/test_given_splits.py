@@ -89,6 +89,16 @@ def test_contradictions_are_fatal_and_named(source, split, says, monkeypatch):
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.fault(
+    57, "paths out of the folder as case names in a splits file", "names that no case has: exit 3, nothing is opened"
+)
+@pytest.mark.parametrize("name", ["../../etc/hostname", "/etc/hostname", "..\\..\\hostname", "\\\\host\\share"])
+def test_names_are_never_paths(source, name):
+    with pytest.raises(DataError) as caught:
+        look(source, adding([name]))
+    assert f"no such case: {name}" in str(caught.value)
+
+
 @pytest.mark.fault(58, "splits file that tears a subject", "exit 3 with the subject and its cases on both sides")
 def test_a_torn_subject_is_named(tmp_path):
     source = tmp_path / "data"
