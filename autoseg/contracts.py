@@ -43,6 +43,8 @@ class Settings(Record):
     spacing_mm: Spacing | None = None  # of the full resolution, along canonical (z, y, x)
     snap_labels: bool = False  # stray values in masks become the nearest label, however many there are
     trust_grid: bool = False  # a label of the image's shape is taken voxel for voxel, whatever its header says
+    strict: bool = False  # any case that cannot be used is fatal
+    splits: str | None = None  # file with folds to take; null: one in the source folder, or folds of our own
 
     @property
     def wishes(self) -> Wishes:
@@ -141,6 +143,7 @@ class Case(Record):
     structures: tuple[StructureFile, ...] = ()
     given_holdout: bool = False  # the source itself sets it apart (imagesTs with labels)
     reference: int = 0  # the image file on whose grid the others, and the label, are brought
+    given_fold: int | None = None  # the fold that the source wants it validated in; null: says nothing
 
     @property
     def label_files(self) -> tuple[str, ...]:
@@ -170,6 +173,10 @@ class Case(Record):
         )
 
 
+FindingKind = Literal["outlier", "duplicate"]
+"""Remarks that a reader looks for: unlike the other cases, or the same as one of them."""
+
+
 class AuditEntry(Record):
     """The verdict on one case. A quarantined case takes no part in anything and is listed in the report."""
 
@@ -177,6 +184,7 @@ class AuditEntry(Record):
     verdict: Literal["ok", "repaired", "quarantined", "fatal"]
     reason: str = ""
     repair: str = ""
+    kinds: tuple[FindingKind, ...] = ()  # of what the reason says, beyond faults and repairs
 
 
 class Audit(Record):
@@ -193,6 +201,7 @@ class Split(Record):
     folds: tuple[tuple[str, ...], ...]  # a single empty fold: too few cases to validate on
     seed: int
     because: str
+    given: bool = False  # by the source or the user: no plan changes the folds
 
 
 class IntensitySketch(Record):
@@ -457,6 +466,7 @@ class PredictedCase(Record):
     seconds: float = 0.0
     volumes_mm3: tuple[float, ...] = ()  # per target
     warnings: tuple[str, ...] = ()
+    ood: bool = False  # out of distribution: unlike the images that the model was made from; `warnings` say how
 
 
 class Prediction(StageRecord):
@@ -487,6 +497,21 @@ class WeightsFile(Record):
     sha256: str
 
 
+class ChannelPopulation(Record):
+    """How the values of one channel are distributed over the cases a model was made from: curves of 50 quantiles each.
+
+    ``autoseg.volumes.likeness.Population`` says what each field means.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    middle: tuple[float, ...]
+    examples: tuple[tuple[float, ...], ...]
+    limit: float
+    count: int
+    hounsfield: bool
+
+
 class ModelCard(Record):
     """What a stranger must know before using the model. No case names."""
 
@@ -502,6 +527,9 @@ class ModelCard(Record):
     mean_dice: Interval
     mean_dice_kind: Literal["holdout", "nested", "none"]
     weakest: tuple[str, ...]  # known failures in plain words
+    extent_min_mm: Spacing | None = None  # field of view; null: unknown, as in models made before it was kept
+    extent_max_mm: Spacing | None = None
+    intensities: tuple[ChannelPopulation, ...] = ()  # per channel; empty: unknown
 
 
 class Model(StageRecord):

@@ -7,6 +7,7 @@
     │   ├── LayoutError                     no cases can be made out in the folder
     │   ├── GeometryError                   image and label do not lie on one grid
     │   ├── LabelError                      label values make no sense
+    │   ├── UnusableDataset                 too many cases, or all that show a class, cannot be used
     │   └── ChangedInputs                   data, settings or algorithm differ from those of the run folder
     ├── ResourceError (4, RuntimeError)     memory, disk or time do not suffice
     ├── Interrupted (5)                     stopped by a signal; the same command resumes
@@ -56,6 +57,14 @@ class GeometryError(DataError):
 
 class LabelError(DataError):
     """Label values make no sense as classes."""
+
+
+class UnusableDataset(DataError):
+    """Too many cases, or all that show a class, cannot be used. ``entries`` are the audit's, case by case."""
+
+    def __init__(self, message: str, entries: tuple[object, ...] = ()) -> None:
+        super().__init__(message)
+        self.entries = entries
 
 
 class ChangedInputs(DataError):

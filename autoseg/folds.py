@@ -4,15 +4,16 @@
 them. It is drawn before any file is opened, so nothing inside the held-out files can influence the choice, or anything
 that follows from it. *Folds*: the rarest label first, its subjects are dealt to the fold that has the fewest cases with
 that label so far, larger structures and smaller ones in turn (Sechidis et al., On the Stratification of Multi-label
-Data, ECML 2011, with groups). The result depends neither on the order of the cases nor on the platform.
+Data, ECML 2011, with groups). Traits that tell cases apart, such as grey and colour pictures, are dealt out like
+labels. The result depends neither on the order of the cases nor on the platform.
 """
 
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from autoseg.contracts import Case, CaseScan, Split
+from autoseg.contracts import Case, Split
 
 MOST_FOLDS = 5
 """Where nobody asks for a number; with more, cross-validation costs more than it tells."""
@@ -21,11 +22,12 @@ _SIZE_CLASSES = 4
 
 @dataclass(frozen=True)
 class Candidate:
-    """A usable labelled case: ``voxels`` per target, 0 where it is absent."""
+    """A usable labelled case: ``voxels`` per target, 0 where it is absent, and the names of its ``traits``."""
 
     case: str
     subject: str
     voxels: tuple[int, ...]
+    traits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,6 @@ class HoldOut:
 
     cases: frozenset[str]
     because: str
-
-
-def candidates(cases: Iterable[Case], scans: Iterable[CaseScan]) -> tuple[Candidate, ...]:
-    """What the split must know of the labelled cases among ``cases``, in any order."""
-    targets = {scan.case: scan.targets for scan in scans}
-    return tuple(
-        Candidate(case.case, case.subject, tuple(target.voxels for target in targets[case.case]))
-        for case in cases
-        if case.labelled
-    )
 
 
 def draw(cases: Sequence[Case], share: float, seed: int) -> HoldOut:
@@ -78,8 +70,7 @@ def split(candidates: Sequence[Candidate], hold_out: HoldOut, *, folds: int, see
         seed: Chooses among equally good folds.
     """
     held = {c.subject for c in candidates if c.case in hold_out.cases}
-    development = _by_subject(c for c in candidates if c.subject not in held)
-    parts, because = _folds(development, folds, seed)
+    parts, because = _divided([c for c in candidates if c.subject not in held], folds, seed)
     return Split(
         holdout=tuple(sorted(c.case for c in candidates if c.subject in held)),
         folds=parts,
@@ -90,8 +81,8 @@ def split(candidates: Sequence[Candidate], hold_out: HoldOut, *, folds: int, see
 
 def divide_again(split: Split, candidates: Sequence[Candidate], folds: int) -> Split:
     """The same hold-out; the other cases in as many folds as the plan found hours for."""
-    development = _by_subject(c for c in candidates if c.case not in set(split.holdout))
-    parts, because = _folds(development, folds, split.seed)
+    held_out = set(split.holdout)
+    parts, because = _divided([c for c in candidates if c.case not in held_out], folds, split.seed)
     return split.model_copy(update={"folds": parts, "because": f"{split.because}; by the plan {because}"})
 
 
@@ -103,7 +94,27 @@ def _given(labelled: Sequence[Case], subjects: set[str], share: float) -> HoldOu
     return HoldOut(cases, because + (f", no further {share:.0%} taken" if share else ""))
 
 
-def _folds(development: dict[str, list[Candidate]], wished: int, seed: int) -> tuple[tuple[tuple[str, ...], ...], str]:
+def _divided(candidates: Sequence[Candidate], folds: int, seed: int) -> tuple[tuple[tuple[str, ...], ...], str]:
+    traits = _telling_traits(candidates)
+    return _folds(_by_subject(_with_traits_as_targets(c, traits) for c in candidates), traits, folds, seed)
+
+
+def _telling_traits(candidates: Sequence[Candidate]) -> list[str]:
+    """Traits that some have and others have not."""
+    every = [c.traits for c in candidates]
+    return sorted(frozenset().union(*every) - frozenset.intersection(*every)) if every else []
+
+
+def _with_traits_as_targets(candidate: Candidate, traits: Sequence[str]) -> Candidate:
+    """A trait counts as a label as large as all labels together, so that sizes are mixed within it, too."""
+    size = 1 + sum(candidate.voxels)
+    as_targets = (size if trait in candidate.traits else 0 for trait in traits)
+    return replace(candidate, voxels=(*candidate.voxels, *as_targets))
+
+
+def _folds(
+    development: dict[str, list[Candidate]], traits: Sequence[str], wished: int, seed: int
+) -> tuple[tuple[tuple[str, ...], ...], str]:
     """The cases of each fold, and why so many."""
     subjects, cases = len(development), sum(len(members) for members in development.values())
     count = min(wished, subjects)
@@ -112,7 +123,10 @@ def _folds(development: dict[str, list[Candidate]], wished: int, seed: int) -> t
         return ((),), f"no validation: {why}, so every case trains and no fold has validation cases"
     dealt = _deal(development, count, seed)
     parts = tuple(tuple(sorted(c.case for subject in part for c in development[subject])) for part in dealt)
-    text = f"{count} folds of {cases} cases of {subjects} subjects, balanced by label and size, seed {seed}"
+    by = ", ".join(("label", "size", *traits))
+    text = f"{count} folds of {cases} cases of {subjects} subjects, balanced by {by}, seed {seed}"
+    if count == subjects:
+        text += "; each subject is left out once"
     return parts, text + (f" ({wished} folds were asked for; there are too few subjects)" if count < wished else "")
 
 

@@ -4,16 +4,17 @@ from collections import Counter
 from pathlib import Path
 from statistics import median
 
-from autoseg.contracts import AuditEntry, Label, Settings
-from autoseg.stages.dataset import inspect as look
+from autoseg.contracts import AuditEntry, Case, Dataset, Label, Settings
+from autoseg.intake import modality
+from autoseg.stages.dataset import Looked, look_at
 from planners.contracts import Record, Spacing
 
 
 class Inspection(Record):
-    """A dataset at a glance."""
+    """A dataset at a glance. Where the audit has the verdict ``fatal``, nothing can be made of it, and it says why."""
 
     layout: str
-    dimension: int
+    dimension: int  # 0: no case can be used
     cases: int
     labelled: int
     channels: tuple[str, ...]
@@ -23,6 +24,13 @@ class Inspection(Record):
     orientation: tuple[str, ...]  # axis codes that occur, most frequent first
     left_over: tuple[str, ...]
     audit: tuple[AuditEntry, ...]
+    modalities: tuple[str, ...] = ()  # per channel: what it shows, by its name or its values
+    split: str = ""  # how the cases would be split
+
+    @property
+    def fatal(self) -> str:
+        """Why the folder cannot be used; empty: it can."""
+        return "; ".join(entry.reason for entry in self.audit if entry.verdict == "fatal")
 
 
 def inspect(source: Path, settings: Settings = Settings()) -> Inspection:
@@ -30,24 +38,53 @@ def inspect(source: Path, settings: Settings = Settings()) -> Inspection:
 
     Raises:
         LayoutError: No cases can be made out.
-        DataError: The folder as a whole cannot be used.
+        DataError: A description of the folder is broken.
     """
-    dataset, scans = look(source, settings)
-    counted = Counter(scan.orientation for scan in scans)
-    known = [scan.spacing_mm for scan in scans if scan.spacing_known]
+    looked = look_at(source, settings)
+    made = None if looked.made is None else looked.made[0]
+    channels = _channels(looked, made)
+    cases = _cases(looked, made)
+    labels = made.labels if made is not None else looked.found.labels
     return Inspection(
-        layout=dataset.layout,
-        dimension=dataset.dimension,
-        cases=len(dataset.cases),
-        labelled=sum(case.labelled for case in dataset.cases),
-        channels=tuple(channel.name for channel in dataset.channels),
-        labels=dataset.labels.labels,
-        regions=tuple(region.name for region in dataset.labels.regions),
-        spacing_mm=_median(known),
-        orientation=tuple(code for code, _ in counted.most_common()),
-        left_over=dataset.audit.left_over,
-        audit=dataset.audit.entries,
+        layout=looked.found.layout,
+        dimension=_dimension(looked),
+        cases=len(cases),
+        labelled=sum(case.labelled for case in cases),
+        channels=channels,
+        labels=() if labels is None else labels.labels,
+        regions=() if labels is None else tuple(region.name for region in labels.regions),
+        spacing_mm=_median([scan.spacing_mm for scan in looked.scans if scan.spacing_known]),
+        orientation=tuple(code for code, _ in Counter(scan.orientation for scan in looked.scans).most_common()),
+        left_over=looked.audit.left_over,
+        audit=looked.audit.entries,
+        modalities=_modalities(looked, channels),
+        split="" if made is None else made.split.because,
     )
+
+
+def _channels(looked: Looked, made: Dataset | None) -> tuple[str, ...]:
+    if made is not None:
+        return tuple(channel.name for channel in made.channels)
+    return looked.found.channels or ()
+
+
+def _cases(looked: Looked, made: Dataset | None) -> tuple[Case, ...]:
+    """The usable ones."""
+    if made is not None:
+        return made.cases
+    usable = {scan.case for scan in looked.scans}
+    return tuple(case for case in looked.found.cases if case.case in usable)
+
+
+def _dimension(looked: Looked) -> int:
+    if not looked.scans:
+        return 0
+    return 2 if all(scan.shape[0] == 1 for scan in looked.scans) else 3
+
+
+def _modalities(looked: Looked, channels: tuple[str, ...]) -> tuple[str, ...]:
+    alike = [scan for scan in looked.scans if len(scan.overall) == len(channels)]
+    return tuple(modality.WORDS[kind] for kind in modality.of_channels(channels, alike))
 
 
 def _median(spacings: list[Spacing]) -> Spacing | None:

@@ -117,14 +117,14 @@ class Row:
         before = resume.stored(self.workspace.record("dataset"), Dataset)
         if before is not None and before.parents != asked:
             self._allow("dataset", before.parents, asked)
-        elif before is not None and dataset.unchanged(self.source, self.workspace.dataset):
+        elif before is not None and dataset.unchanged(self.source, self.workspace.dataset, self.settings):
             return before
         with self._locked():
             found = resume.stamp(self._look, asked)
         if before is not None and records.digest(found) != records.digest(before):
             self.workspace.dataset.files.unlink()  # so that a refused change is seen again next time
             self._allow("dataset", opening.contents(before), opening.contents(found))
-            dataset.remember(self.source, self.workspace.dataset)
+            dataset.remember(self.source, self.workspace.dataset, self.settings)
         records.write(self.workspace.record("dataset"), found)
         self._tell(found)
         return found
@@ -160,7 +160,11 @@ class Row:
     @cached_property
     def plan(self) -> Plan:
         """All choices that rules can make, with their reasons."""
-        asked = self.settings.planner, self.settings.wishes
+        split = self.planned_on.split
+        wishes = self.settings.wishes
+        if split.given:
+            wishes = wishes.model_copy(update={"folds": len(split.folds)})
+        asked = self.settings.planner, wishes
         made = self._stage(
             "plan",
             Plan,
@@ -249,7 +253,8 @@ class Row:
     @cached_property
     def model(self) -> Model:
         """The deployable model: what ``select`` kept, and nothing of the run folder but that."""
-        drafted = deployment.draft(self.development, self.fingerprint, self.plan, self.train, self.select)
+        made_of = self.development, self._scans, self.fingerprint, self.plan, self.train, self.select
+        drafted = deployment.draft(*made_of)
         parents = resume.parents_of("model", self.settings, select=self.select)
         before = resume.stored(self.workspace.model.record, Model)
         if before is not None and before.parents == parents:

@@ -25,6 +25,9 @@ def predict(
     contours: Annotated[
         bool, typer.Option("--contours", help="For DICOM series: RTSTRUCT instead of a segmentation.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 if an image is unlike those the model was made from.")
+    ] = False,
 ) -> None:
     """Segment new images: masks on the input's exact grid, with the label values of the training data."""
     from autoseg import prediction
@@ -34,12 +37,16 @@ def predict(
             model, source, output, prediction.Options(device, tta, probabilities, overwrite, contours), notify
         )
     failed = [case for case in made.cases if case.status == "failed"]
+    strange = [case for case in made.cases if case.ood]
     for case in made.cases:
         for warning in case.warnings:
             typer.echo(f"warning: {case.case}: {warning}", err=True)
     typer.echo(f"{len(made.cases) - len(failed)} of {len(made.cases)} segmented, see {output}")
     if failed:
         raise DataError("\n".join([f"{len(failed)} cases failed:", *(f"  {c.case}: {c.error}" for c in failed)]))
+    if strict and strange:
+        told = (f"  {case.case}: {'; '.join(case.warnings)}" for case in strange)
+        raise DataError("\n".join([f"{len(strange)} cases are unlike those the model was made from:", *told]))
 
 
 def evaluate(

@@ -47,6 +47,13 @@ TrustGrid = Annotated[
 ]
 Replan = Annotated[bool, typer.Option("--replan", help="Redo what depends on changed data or settings.")]
 KeepPlan = Annotated[bool, typer.Option("--keep-plan", help="Redo changed cases and training under the present plan.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop if any case cannot be used, instead of leaving it out.")]
+Splits = Annotated[
+    Path | None,
+    typer.Option(
+        help="JSON list of {train, val} folds. Default: splits_final.json of the source, or folds of our own."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -64,6 +71,8 @@ def settings(
     spacing: str | None = None,
     snap_labels: bool = False,
     trust_grid: bool = False,
+    strict: bool = False,
+    splits: Path | None = None,
 ) -> Settings:
     """Check what was typed.
 
@@ -92,6 +101,8 @@ def settings(
         spacing_mm=None if spacing is None else _spacing(spacing),
         snap_labels=snap_labels,
         trust_grid=trust_grid,
+        strict=strict,
+        splits=absolute(splits),
     )
 
 
@@ -103,6 +114,11 @@ def reading(out: Path, snap_labels: bool, trust_grid: bool) -> Settings | None:
     before = records.read(run, Run).settings if run.exists() else Settings()
     asked = {"snap_labels": snap_labels or before.snap_labels, "trust_grid": trust_grid or before.trust_grid}
     return before.model_copy(update=asked)
+
+
+def absolute(path: Path | None) -> str | None:
+    """A path that still says the same when the run is resumed from another folder."""
+    return None if path is None else str(path.resolve())
 
 
 def changed(

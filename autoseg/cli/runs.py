@@ -31,6 +31,8 @@ def run(
     spacing: options.SpacingMm = None,
     snap_labels: options.SnapLabels = False,
     trust_grid: options.TrustGrid = False,
+    strict: options.Strict = False,
+    splits: options.Splits = None,
     replan: options.Replan = False,
     keep_plan: options.KeepPlan = False,
 ) -> None:
@@ -49,6 +51,8 @@ def run(
         spacing,
         snap_labels,
         trust_grid,
+        strict,
+        splits,
     )
     redo = _redo(replan, keep_plan)
     from autoseg import pipeline

@@ -1,15 +1,23 @@
 """Records as tables for a terminal."""
 
-from collections.abc import Sequence
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from autoseg.contracts import DryRun
+from autoseg.contracts import AuditEntry, DryRun
 from planners.contracts import ConfigurationName, Plan
+
+if TYPE_CHECKING:
+    from autoseg.inspection import Inspection
 
 WIDTH_IN_A_FILE = 160
 """Columns where the output is no terminal and has no width of its own."""
+_GRAVEST_FIRST = ("fatal", "quarantined", "repaired", "ok")
 
 
 def show_plan(plan: Plan) -> None:
@@ -36,6 +44,55 @@ def show_dry_runs(tried: Sequence[DryRun]) -> None:
             f"{one.predicted_step_s / one.measured_step_s:.2f}",
         )
     _console().print(table)
+
+
+def show_inspection(source: str, found: "Inspection") -> None:
+    """Print what a folder holds, and a row for each story that the audit has to tell."""
+    console = _console()
+    facts = Table.grid(padding=(0, 2))
+    for name, value in _facts(found):
+        facts.add_row(name, Text(value))
+    console.print(Text(f"{source}: layout {found.layout}, {_sized(found)}"), facts)
+    told = _told(found.audit)
+    if told:
+        table = Table("Verdict", "Case", "Reason", "Done", title="Audit", title_justify="left", show_lines=True)
+        for (verdict, reason, repair), cases in told.items():
+            table.add_row(verdict, Text(_some(cases)), Text(reason), Text(repair))
+        console.print(table)
+    for file in found.left_over:
+        console.print(Text(f"left over: {json.dumps(file)}"))
+
+
+def _sized(found: "Inspection") -> str:
+    dimension = f"{found.dimension}D, " if found.dimension else ""
+    return f"{dimension}{found.cases} usable cases, {found.labelled} labelled"
+
+
+def _facts(found: "Inspection") -> Iterator[tuple[str, str]]:
+    shown = [f"{name} ({kind})" for name, kind in zip(found.channels, found.modalities, strict=False)]
+    yield "channels", ", ".join(shown)
+    yield "labels", ", ".join(f"{label.name} = {label.value}" for label in found.labels)
+    if found.regions:
+        yield "regions", ", ".join(found.regions)
+    yield "spacing mm", " x ".join(f"{mm:.3g}" for mm in found.spacing_mm) if found.spacing_mm else "unknown"
+    yield "orientation", ", ".join(found.orientation)
+    yield "split", found.split
+    verdicts = Counter(entry.verdict for entry in found.audit if entry.case != "(all)")
+    yield "audit", ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+
+
+def _told(audit: Sequence[AuditEntry]) -> dict[tuple[str, str, str], list[str]]:
+    """Cases by what is said of them, the gravest first; what is simply fine is left out."""
+    stories: dict[tuple[str, str, str], list[str]] = {}
+    for entry in sorted(audit, key=lambda entry: _GRAVEST_FIRST.index(entry.verdict)):
+        if entry.verdict != "ok" or entry.reason:
+            verdict = "note" if entry.verdict == "ok" else entry.verdict
+            stories.setdefault((verdict, entry.reason, entry.repair), []).append(entry.case)
+    return stories
+
+
+def _some(cases: Sequence[str]) -> str:
+    return ", ".join(cases[:3]) + (f" and {len(cases) - 3} more" if len(cases) > 3 else "")
 
 
 def _console() -> Console:

@@ -20,6 +20,7 @@ from autoseg.intake.masks import RGB, Annotation, Reader, open_first
 from autoseg.intake.placing import Frame, Misplaced, place_channel
 from autoseg.volumes import geometry
 from autoseg.volumes.geometry import Grid
+from autoseg.volumes.spikes import clipped
 
 __all__ = ["RGB", "Finding", "Loaded", "MisplacedLabel", "Reading", "load"]
 
@@ -102,7 +103,8 @@ def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
     drawn = open_first(root, case, volumes[case.reference])
     reference = _reference(case, volumes, drawn, findings)
     frame = Frame(volumes[reference].grid, volumes[reference].spacing_known, reading.trust_grid)
-    image = _finite(_image(case, volumes, reference, frame, findings), findings)
+    image, spikes = clipped(_finite(_image(case, volumes, reference, frame, findings), findings))
+    findings += [Finding(reason, repair, "outlier") for reason, repair in spikes]
     digests = tuple(volume.sha256 for volume in volumes)
     annotation, label_digests = None, tuple[str, ...]()
     if drawn is not None:

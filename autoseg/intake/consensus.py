@@ -98,7 +98,9 @@ def _with_channels(item: Examined, wanted: int, colours: bool) -> Examined:
         repeated = Finding("a grey image among colour images", "its channel is repeated for red, green and blue")
         return replace(item, findings=(*item.findings, repeated))
     return quarantined(
-        item, f"has {len(item.scan.overall)} channels; expected {wanted} as in the other cases; add or remove channels"
+        item,
+        f"has {len(item.scan.overall)} channels; expected {wanted} as in the other cases; add or remove channels",
+        label_is_sound=True,
     )
 
 

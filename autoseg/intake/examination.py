@@ -11,16 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from autoseg import records
+from autoseg import formats, records
 from autoseg.contracts import Case, CaseScan, Coding, LabelSet
-from autoseg.errors import AutosegError, DataError, ResourceError
+from autoseg.errors import AutosegError, DataError, LabelError, ResourceError
 from autoseg.intake import auditing, picture, scanning
 from autoseg.intake.auditing import Finding, Loaded, MisplacedLabel, Reading
 from autoseg.intake.classing import Agreed, Undeclared, classify
 from autoseg.intake.masks import Annotation, LooksLikeImage
 from autoseg.intake.structures import Combination
 from autoseg.intake.values import Tally
-from autoseg.labelling import count_values
+from autoseg.labelling import MOST_LABELS, as_whole_numbers, count_values
+from autoseg.volumes import identity
 from autoseg.workspace import DatasetFolder
 
 _DISK_RESERVE_BYTES = 256 * 2**20
@@ -64,7 +65,7 @@ class Examined:
         labels: The labels that the stored class indices refer to: the declared ones, or those of this case alone; None
             where they are numbers of combinations.
         channels: Channel names that the format knows.
-        image_content: SHA-256 over the image files, to find duplicates.
+        image_content: The same for images with the same voxels, however they are stored.
         tallies: Voxels per value of the label.
         coding: How its files hold the label.
         names: What the label's file itself calls its values.
@@ -72,6 +73,7 @@ class Examined:
         combinations: What the stored class indices stand for where masks may overlap.
         swapped: The label looks like an image, and the image like a label.
         undeclared: Values of the label that make the case unusable because they are not declared.
+        lost_values: Values of the label of a case that cannot be used for another reason than its label.
     """
 
     case: Case
@@ -88,6 +90,7 @@ class Examined:
     combinations: tuple[Combination, ...] | None = None
     swapped: bool = False
     undeclared: tuple[int, ...] = ()
+    lost_values: tuple[int, ...] = ()
 
     @property
     def counts(self) -> tuple[tuple[int, int], ...]:
@@ -105,8 +108,10 @@ def examine(task: Task) -> Examined:
         return _examine(task)
     except ResourceError:
         raise
-    except AutosegError as error:
+    except LabelError as error:
         return Examined(task.case, problem=str(error))
+    except AutosegError as error:
+        return Examined(task.case, problem=str(error), lost_values=_values_of_label(task))
     except MemoryError:
         return Examined(task.case, problem="does not fit into memory; crop it, or use a machine with more memory")
     except Exception as error:  # noqa: BLE001  one of the three fences: a strange file must not stop the others
@@ -143,7 +148,7 @@ def _unlabelled(case: Case, loaded: Loaded, why: Finding) -> Examined:
         findings=(*loaded.findings, *_without_contrast(scan, drawn=False), why),
         scan=scan,
         channels=loaded.channels,
-        image_content=loaded.image_content,
+        image_content=identity.of_image(loaded.image),
     )
 
 
@@ -163,7 +168,7 @@ def _with_structures(task: Task, loaded: Loaded) -> Examined:
         findings=(*loaded.findings, *remarks),
         scan=scan,
         channels=loaded.channels,
-        image_content=loaded.image_content,
+        image_content=identity.of_image(loaded.image),
         combinations=combined.combinations,
     )
 
@@ -186,7 +191,7 @@ def _with_values(task: Task, loaded: Loaded, annotation: Annotation) -> Examined
         scan=scan,
         labels=labels,
         channels=loaded.channels,
-        image_content=loaded.image_content,
+        image_content=identity.of_image(loaded.image),
         tallies=found.tallies,
         coding=found.coding,
         nearest=found.nearest,
@@ -222,6 +227,18 @@ def _doubtful(task: Task, error: LooksLikeImage) -> Examined:
         return Examined(task.case, problem=str(error))
     said = f"{error}; and the image holds only {len(counts)} different values: are image and label swapped?"
     return Examined(task.case, problem=said, swapped=True)
+
+
+def _values_of_label(task: Task) -> tuple[int, ...]:
+    """What the label of a bad case would have taught; empty where it cannot be read either, or holds no values."""
+    try:
+        if task.case.label is None or formats.holds_structures(task.root / task.case.label):
+            return ()
+        label, _ = as_whole_numbers(formats.read(task.root / task.case.label, mask=True).array)
+    except (AutosegError, MemoryError):
+        return ()
+    values = tuple(count_values(label)) if len(label) == 1 else ()
+    return values if len(values) <= MOST_LABELS else ()
 
 
 def _check_channels(task: Task, loaded: Loaded) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from autoseg.contracts import FindingKind
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -9,3 +11,4 @@ class Finding:
 
     reason: str
     repair: str = ""
+    kind: FindingKind | None = None

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autoseg.contracts import AuditEntry
-from autoseg.errors import DataError
+from autoseg.contracts import AuditEntry, LabelSet
+from autoseg.errors import UnusableDataset
 from autoseg.intake.examination import Examined
 
 LARGEST_QUARANTINE = 0.2
 """Share of unusable cases above which the data set itself is at fault."""
 WHOLE_DATASET = "(all)"
 """Stands for the case in an audit entry that concerns all of them."""
+_MOST_LISTED = 20
 
 
 def entry(item: Examined) -> AuditEntry:
@@ -23,6 +24,7 @@ def entry(item: Examined) -> AuditEntry:
         verdict="repaired" if any(finding.repair for finding in item.findings) else "ok",
         reason="; ".join(finding.reason for finding in item.findings),
         repair="; ".join(finding.repair for finding in item.findings if finding.repair),
+        kinds=tuple(sorted({finding.kind for finding in item.findings if finding.kind is not None})),
     )
 
 
@@ -30,20 +32,69 @@ def require_usable(examined: Sequence[Examined]) -> None:
     """Raise if too few cases are left.
 
     Raises:
-        DataError: More than a fifth is unusable, or none has a label.
+        UnusableDataset: More than a fifth is unusable, or none has a label.
     """
     bad = [item for item in examined if item.problem]
-    first = "".join(f"\n  {item.case.case}: {item.problem}" for item in bad[:5])
-    more = f"\n  and {len(bad) - 5} more" if len(bad) > 5 else ""
     if len(bad) > LARGEST_QUARANTINE * len(examined):
-        raise DataError(
+        raise _unusable(
             f"{len(bad)} of {len(examined)} cases cannot be used, more than {LARGEST_QUARANTINE:.0%}; correct or "
-            f"remove them:{first}{more}"
+            "remove them:",
+            examined,
         )
     if not any(item.case.labelled for item in examined if not item.problem):
-        raise DataError(f"none of the {len(examined)} cases has a label; add masks to learn from{first}{more}")
+        raise _unusable(f"none of the {len(examined)} cases has a label; add masks to learn from", examined)
 
 
-def quarantined(item: Examined, problem: str) -> Examined:
-    """The case, no longer usable."""
-    return replace(item, problem=problem, scan=None)
+def require_all(examined: Sequence[Examined]) -> None:
+    """Raise if a single case had to be left out: what ``--strict`` asks for.
+
+    Raises:
+        UnusableDataset: With a table of what is wrong.
+    """
+    bad = sum(bool(item.problem) for item in examined)
+    if bad:
+        raise _unusable(
+            f"{bad} of {len(examined)} cases cannot be used, and --strict allows none; correct or remove them:",
+            examined,
+        )
+
+
+def require_classes(examined: Sequence[Examined], declared: LabelSet | None) -> None:
+    """Raise if a class occurs only in cases that had to be left out: the model would silently never know it.
+
+    Args:
+        examined: All cases.
+        declared: Where labels are declared, other values are no classes.
+
+    Raises:
+        UnusableDataset: With the class and the cases that show it.
+    """
+    taught = {value for item in examined if item.scan is not None for value in item.scan.label_values}
+    lost = {value for item in examined for value in item.lost_values} - taught - {0}
+    names = {value: str(value) for value in lost}
+    if declared is not None:
+        names = {label.value: f"{label.name} ({label.value})" for label in declared.labels if label.value in lost}
+    if names:
+        having = [item for item in examined if names.keys() & set(item.lost_values)]
+        raise _unusable(
+            f"label {', '.join(names.values())} would be lost: it occurs only in cases that cannot be used; correct "
+            "them, or remove them to do without it:",
+            examined,
+            having,
+        )
+
+
+def quarantined(item: Examined, problem: str, *, label_is_sound: bool = False) -> Examined:
+    """The case, no longer usable; with a sound label, its classes are remembered as lost."""
+    lost = tuple(value for value, _ in item.counts) if label_is_sound else ()
+    return replace(item, problem=problem, scan=None, lost_values=lost)
+
+
+def _unusable(
+    message: str, examined: Sequence[Examined], concerned: Sequence[Examined] | None = None
+) -> UnusableDataset:
+    """The error, with a line per unusable case that is concerned; None: all are."""
+    entries = [entry(item) for item in examined]
+    bad = [f"  {i.case.case}: {i.problem}" for i in (examined if concerned is None else concerned) if i.problem]
+    more = [f"  and {len(bad) - _MOST_LISTED} more"] if len(bad) > _MOST_LISTED else []
+    return UnusableDataset("\n".join([message, *bad[:_MOST_LISTED], *more]), tuple(entries))

@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from autoseg.contracts import CaseScore, Dataset, Interval, ModelCard, Scores, Selection
+from autoseg.contracts import CaseScan, CaseScore, Dataset, Interval, ModelCard, Scores, Selection
+from autoseg.model import population
 from autoseg.page import wording
 from planners.contracts import CaseFingerprint, Fingerprint, Shape, Spacing
 
@@ -30,7 +31,13 @@ _KIND_WORDS = {
 _MODALITY_WORDS = {"ct": "CT", "mri": "MRI", "rgb": "colour", "other": "unknown modality"}
 
 
-def make(dataset: Dataset, fingerprint: Fingerprint, selection: Selection | None, holdout: Scores | None) -> ModelCard:
+def make(
+    dataset: Dataset,
+    fingerprint: Fingerprint,
+    selection: Selection | None,
+    holdout: Scores | None,
+    scans: Sequence[CaseScan] = (),
+) -> ModelCard:
     """Write the card of a model.
 
     Args:
@@ -38,10 +45,12 @@ def make(dataset: Dataset, fingerprint: Fingerprint, selection: Selection | None
         fingerprint: Of the development cases, which are the population the model has seen.
         selection: The empirical choice with its scores; None before there is one.
         holdout: Scores on hold-out cases; None where nothing was held out, or it is not predicted yet.
+        scans: Of the development cases, for the intensities seen; empty: the card keeps none.
     """
     value, kind = honest(selection, holdout)
     shapes = np.array([case.shape for case in fingerprint.cases])
     spacings = np.array([case.spacing_mm for case in fingerprint.cases])
+    extents = shapes * spacings
     return ModelCard(
         intended_use=_intended_use(dataset, fingerprint),
         cases=len(fingerprint.cases),
@@ -55,6 +64,13 @@ def make(dataset: Dataset, fingerprint: Fingerprint, selection: Selection | None
         mean_dice=value,
         mean_dice_kind=kind,
         weakest=_weakest(fingerprint, judged(selection, holdout)),
+        extent_min_mm=_spacing(extents.min(axis=0)),
+        extent_max_mm=_spacing(extents.max(axis=0)),
+        intensities=tuple(
+            population.of_channel([scan.overall[number] for scan in scans], hounsfield=channel.modality == "ct")
+            for number, channel in enumerate(fingerprint.channels)
+            if scans
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from importlib import metadata
 from pathlib import Path
 
 from autoseg import model
-from autoseg.contracts import Dataset, Model, Prediction, Selection, TrainedModel, WeightsFile
+from autoseg.contracts import CaseScan, Dataset, Model, Prediction, Selection, TrainedModel, WeightsFile
 from autoseg.events import Notify
 from autoseg.page import card
 from autoseg.row import results
@@ -15,7 +15,12 @@ from planners.contracts import Fingerprint, Parent, Plan, with_previous_stages
 
 
 def draft(
-    dataset: Dataset, fingerprint: Fingerprint, plan: Plan, trained: Sequence[TrainedModel], selection: Selection
+    dataset: Dataset,
+    scans: Sequence[CaseScan],
+    fingerprint: Fingerprint,
+    plan: Plan,
+    trained: Sequence[TrainedModel],
+    selection: Selection,
 ) -> Model:
     """The record of the model that ``selection`` chose; its files are still where training left them."""
     shipped = with_previous_stages({member.configuration for member in selection.members}, plan.configurations)
@@ -35,7 +40,7 @@ def draft(
             if m.configuration in kept
         ),
         golden="",
-        card=card.make(dataset, fingerprint, selection, None),
+        card=card.make(dataset, fingerprint, selection, None, scans),
     )
 
 

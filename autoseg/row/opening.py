@@ -7,6 +7,7 @@ from pathlib import Path
 from autoseg import folds, records
 from autoseg.contracts import CaseScan, Dataset, Run, Settings
 from autoseg.errors import ChangedInputs, UsageError
+from autoseg.intake import traits
 from autoseg.workspace import Workspace
 from planners.contracts import Parent
 
@@ -70,7 +71,7 @@ def divided(dataset: Dataset, scans: Sequence[CaseScan], count: int | None) -> D
     if count is None or count == len(dataset.split.folds):
         return dataset
     measured = {scan.case for scan in scans}
-    candidates = folds.candidates((case for case in dataset.cases if case.case in measured), scans)
+    candidates = traits.candidates((case for case in dataset.cases if case.case in measured), scans)
     return dataset.model_copy(update={"split": folds.divide_again(dataset.split, candidates, count)})
 
 

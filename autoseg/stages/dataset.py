@@ -9,7 +9,7 @@ file costs its case; when more than a fifth of the cases is bad, the stage fails
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +27,13 @@ from autoseg.contracts import (
     Settings,
     Split,
 )
-from autoseg.errors import DataError
+from autoseg.errors import DataError, UnusableDataset
 from autoseg.events import Event, Notify, silent
-from autoseg.intake import examination, workers
+from autoseg.intake import examination, given_splits, outliers, quarantine, remarks, traits, workers
 from autoseg.intake.agreeing import agree
 from autoseg.intake.consensus import Change, Settled, same_channels, settle
 from autoseg.intake.examination import Examined, Task
-from autoseg.intake.quarantine import WHOLE_DATASET, entry
-from autoseg.layouts.tree import FileStamps, look, stamps
+from autoseg.layouts.tree import FileStamps, Tree, look, stamps
 from autoseg.volumes.labels import index_dtype
 from autoseg.workspace import DatasetFolder
 
@@ -58,7 +57,7 @@ def dataset(
     Args:
         source: The raw folder; never written to.
         out: Gets ``scans/``, ``volumes/`` and, when all is done, ``files.json``.
-        settings: ``holdout``, ``folds``, ``seed``, ``snap_labels`` and ``trust_grid`` are used.
+        settings: ``holdout``, ``folds``, ``splits``, ``seed``, ``strict``, ``snap_labels`` and ``trust_grid`` are used.
         exclude: A folder that does not count although it may lie in ``source``.
         notify: Told after each case.
 
@@ -68,55 +67,132 @@ def dataset(
         RefusedError: The folder's description points outside it.
         ResourceError: The disk is full.
     """
-    before = stamps(look(source, exclude))  # a file that changes while it is read is then seen as changed
+    before = _stamps(source, settings, exclude)  # a file that changes while it is read is then seen as changed
     out.files.unlink(missing_ok=True)
     for stale in (out.path / "scans", out.path / "volumes", out.path / "quarantine"):
         if stale.exists():
             shutil.rmtree(stale)
-    found, settled = _look_and_settle(source, exclude, out, settings, notify)
+    looked = look_at(source, settings, exclude=exclude, out=out, notify=notify)
+    made, settled = looked.agreed()
     for change in settled.changes:
         _rewrite(out, change)
     for scan in _scans(settled):
         records.write(out.scan(scan.case), scan)
     _forget_quarantined(out, settled)
     records.write(out.files, before)
-    return _record(found, settled, settings)
+    return made
 
 
 def inspect(source: Path, settings: Settings) -> tuple[Dataset, tuple[CaseScan, ...]]:
     """The same judgement without writing anything anywhere; raises the same errors."""
-    found, settled = _look_and_settle(source, None, None, settings, silent)
-    return _record(found, settled, settings), _scans(settled)
+    made, settled = look_at(source, settings).agreed()
+    return made, _scans(settled)
 
 
-def unchanged(source: Path, out: DatasetFolder) -> bool:
+@dataclass(frozen=True)
+class Looked:
+    """What a look at a folder found, also where it cannot be used.
+
+    Attributes:
+        found: What the layout says.
+        audit: Verdicts.
+        scans: Of the usable cases.
+        made: The data set; None where ``fatal`` says why there is none.
+    """
+
+    found: layouts.Found
+    audit: Audit
+    scans: tuple[CaseScan, ...]
+    made: tuple[Dataset, Settled] | None = None
+    fatal: DataError | None = None
+
+    def agreed(self) -> tuple[Dataset, Settled]:
+        """The data set, and how the cases agreed on it.
+
+        Raises:
+            DataError: There is none.
+        """
+        if self.made is None:
+            raise self.fatal or DataError("no data set was made")
+        return self.made
+
+
+def look_at(
+    source: Path,
+    settings: Settings,
+    *,
+    exclude: Path | None = None,
+    out: DatasetFolder | None = None,
+    notify: Notify = silent,
+) -> Looked:
+    """Find and judge the cases of a folder; writes nothing but volumes below ``out``, if any.
+
+    Raises:
+        LayoutError: No cases can be made out.
+        DataError: A description, or a split that was asked for, contradicts the folder.
+        RefusedError: The folder's description points outside it.
+        ResourceError: The disk is full.
+    """
+    found = layouts.find(source, exclude)
+    given = given_splits.asked(found.cases, source, settings.splits)
+    channels = None if found.channels is None else len(found.channels)
+    snap, trust = settings.snap_labels, settings.trust_grid
+    tasks = [Task(source, case, channels, found.labels, out, snap, trust) for case in found.cases]
+    examined = _examine(tasks, notify)
+    try:
+        settled = _settle(tasks, examined, found, snap=snap, notify=notify)
+        quarantine.require_classes(settled.examined, found.labels)
+        if settings.strict:
+            quarantine.require_all(settled.examined)
+        made = _record(found, settled, settings, given)
+    except DataError as error:
+        return _fatal(found, examined, error)
+    return Looked(found, made.audit, _scans(settled), (made, settled))
+
+
+def _settle(
+    tasks: Sequence[Task], examined: Sequence[Examined], found: layouts.Found, *, snap: bool, notify: Notify
+) -> Settled:
+    """Bring all cases to one set of labels; the few that read differently in its light are examined again."""
+    items, _ = same_channels(examined, None if found.channels is None else len(found.channels))
+    together = agree(items, found.labels, snap=snap)
+    again = [replace(task, agreed=together.agreed) for task in tasks if task.case.case in together.again]
+    second = {item.case.case: item for item in _examine(again, notify)} if again else {}
+    agreed = found.labels or (together.agreed.labels if together.agreed else None)
+    settled = settle([second.get(item.case.case, item) for item in together.examined], found.channels, agreed)
+    return replace(settled, notes=(*together.notes, *settled.notes))
+
+
+def _fatal(found: layouts.Found, examined: Sequence[Examined], error: DataError) -> Looked:
+    """What is known of a folder that cannot be used."""
+    judged = error.entries if isinstance(error, UnusableDataset) and error.entries else map(quarantine.entry, examined)
+    whole = AuditEntry(case=quarantine.WHOLE_DATASET, verdict="fatal", reason=str(error).partition("\n")[0].rstrip(":"))
+    audit = Audit(entries=(*remarks.notes(found.notes), whole, *judged), left_over=found.left_over)
+    scans = tuple(item.scan for item in examined if item.scan is not None)
+    return Looked(found, audit, scans, fatal=error)
+
+
+def unchanged(source: Path, out: DatasetFolder, settings: Settings = Settings()) -> bool:
     """Whether every file below ``source`` still has the size and modification time it had when it was read."""
     try:
         before = records.read(out.files, FileStamps)
     except (FileNotFoundError, DataError):
         return False
-    return before == stamps(look(source))
+    return before == _stamps(source, settings)
 
 
-def remember(source: Path, out: DatasetFolder) -> None:
+def remember(source: Path, out: DatasetFolder, settings: Settings = Settings()) -> None:
     """Take the files below ``source``, as they are now, for those that were read."""
-    records.write(out.files, stamps(look(source)))
+    records.write(out.files, _stamps(source, settings))
 
 
-def _look_and_settle(
-    source: Path, exclude: Path | None, out: DatasetFolder | None, settings: Settings, notify: Notify
-) -> tuple[layouts.Found, Settled]:
-    found = layouts.find(source, exclude)
-    channels = None if found.channels is None else len(found.channels)
-    snap, trust = settings.snap_labels, settings.trust_grid
-    tasks = [Task(source, case, channels, found.labels, out, snap, trust) for case in found.cases]
-    examined, _ = same_channels(_examine(tasks, notify), channels)
-    together = agree(examined, found.labels, snap=snap)
-    again = [replace(task, agreed=together.agreed) for task in tasks if task.case.case in together.again]
-    second = {item.case.case: item for item in _examine(again, notify)} if again else {}
-    items = [second.get(item.case.case, item) for item in together.examined]
-    settled = settle(items, found.channels, found.labels or (together.agreed.labels if together.agreed else None))
-    return found, replace(settled, notes=(*together.notes, *settled.notes))
+def _stamps(source: Path, settings: Settings, exclude: Path | None = None) -> FileStamps:
+    """Of every file that the data set is made from; a file of folds may lie elsewhere."""
+    here = stamps(look(source, exclude))
+    if settings.splits is None:
+        return here
+    folds_file = Path(settings.splits).resolve()
+    return FileStamps(files=(*here.files, *stamps(Tree(folds_file.parent, (folds_file.name,))).files))
 
 
 def _examine(tasks: Sequence[Task], notify: Notify) -> list[Examined]:
@@ -173,9 +249,13 @@ def _scans(settled: Settled) -> tuple[CaseScan, ...]:
     return tuple(item.scan for item in settled.examined if item.scan is not None)
 
 
-def _record(found: layouts.Found, settled: Settled, settings: Settings) -> Dataset:
+def _record(
+    found: layouts.Found, settled: Settled, settings: Settings, given: given_splits.GivenSplit | None
+) -> Dataset:
     scans = _scans(settled)
     cases = tuple(item.case for item in settled.examined if item.scan is not None)
+    split = _split(found, cases, scans, settings, given)
+    judged = _with_outliers(settled, split)
     return Dataset(
         layout=found.layout,
         dimension=2 if all(scan.shape[0] == 1 for scan in scans) else 3,
@@ -183,31 +263,36 @@ def _record(found: layouts.Found, settled: Settled, settings: Settings) -> Datas
         labels=settled.labels,
         cases=cases,
         contents=tuple(CaseContent(case=scan.case, content=scan.content) for scan in scans),
-        split=_split(found, cases, scans, settings),
+        split=split,
         audit=Audit(
-            entries=(*_remarks(found, settled, scans), *(entry(item) for item in settled.examined)),
+            entries=(*remarks.of_dataset(found, settled, split), *(quarantine.entry(item) for item in judged)),
             left_over=found.left_over,
         ),
     )
 
 
-def _split(found: layouts.Found, cases: Sequence[Case], scans: Sequence[CaseScan], settings: Settings) -> Split:
-    candidates = folds.candidates(cases, scans)
+def _with_outliers(settled: Settled, split: Split) -> list[Examined]:
+    """All cases, those unlike the development cases with a remark; what is typical, held-out cases do not say."""
+    held_out = set(split.holdout)
+    typical = [item for item in settled.usable if item.case.labelled and item.case.case not in held_out]
+    odd = outliers.find(_scans(settled), {item.case.case for item in typical}, settled.channels)
+    return [
+        replace(item, findings=(*item.findings, *odd.get(item.case.case, ()))) if item.scan is not None else item
+        for item in settled.examined
+    ]
+
+
+def _split(
+    found: layouts.Found,
+    cases: Sequence[Case],
+    scans: Sequence[CaseScan],
+    settings: Settings,
+    given: given_splits.GivenSplit | None,
+) -> Split:
+    candidates = traits.candidates(cases, scans)
     hold_out = folds.draw(found.cases, settings.holdout, settings.seed)
-    made = folds.split(candidates, hold_out, folds=settings.folds or folds.MOST_FOLDS, seed=settings.seed)
+    if given is not None:
+        made = given_splits.divide(given, candidates, hold_out, seed=settings.seed)
+    else:
+        made = folds.split(candidates, hold_out, folds=settings.folds or folds.MOST_FOLDS, seed=settings.seed)
     return made.model_copy(update={"because": f"{found.grouping}; {made.because}"}) if found.grouping else made
-
-
-def _remarks(found: layouts.Found, settled: Settled, scans: Sequence[CaseScan]) -> tuple[AuditEntry, ...]:
-    """What concerns the whole data set: how the folder was understood, and labels that few or none drew."""
-    remarks = [*found.notes, *settled.notes]
-    for number, name in enumerate(settled.labels.targets):
-        drawn = [scan.case for scan in scans if scan.targets and scan.targets[number].voxels]
-        if not drawn:
-            remarks.append(f"{name} is declared but occurs in no case")
-        elif len(drawn) == 1 and sum(bool(scan.targets) for scan in scans) > 1:
-            remarks.append(f"{name} occurs in one case only, {drawn[0]}: it can be learned or validated, not both")
-    unlabelled = sum(not case.labelled for case in found.cases)
-    if unlabelled:
-        remarks.append(f"{unlabelled} of {len(found.cases)} cases have no label and are only predicted")
-    return tuple(AuditEntry(case=WHOLE_DATASET, verdict="ok", reason=remark) for remark in remarks)

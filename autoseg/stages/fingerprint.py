@@ -5,14 +5,13 @@ sketches, weighted by voxels; sizes and volumes are medians over cases, so that 
 listed as outliers instead.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import Literal
 
 import numpy as np
 
 from autoseg.contracts import CaseScan, Dataset, IntensitySketch, TargetScan
+from autoseg.intake import modality, outliers
 from autoseg.volumes import intensity
 from autoseg.volumes.symmetry import Body, Placed, partners
 from planners.augmentation import named_partners
@@ -23,25 +22,9 @@ from planners.contracts import (
     Fingerprint,
     IntensityStatistics,
     LabelFingerprint,
-    Outlier,
 )
 
 algorithm_version = 2
-
-_CT_MINIMUM = -500.0  # HU; air in or around the patient lies below, and no other modality goes there in whole numbers
-_CT_RANGE = 1000.0
-_OUTLIER_DEVIATIONS = 6.0  # robust standard deviations from the median
-_OUTLIER_SHARE = 0.5  # and this share of the median away from it: tight distributions have no outliers
-_OUTLIERS_AT_MOST = 0.1  # of the cases; more of them are a second kind of data, not outliers
-_ENOUGH_FOR_OUTLIERS = 5
-
-Modality = Literal["ct", "mri", "rgb", "other"]
-_COLOUR_NAMES = {("r", "g", "b"), ("red", "green", "blue")}
-_WORDS: dict[Modality, re.Pattern[str]] = {
-    "ct": re.compile(r"ct|cta|cect|cbct|hu"),
-    "mri": re.compile(r"mri?\d*|t[12](w|c|ce|gd|star|post)?|t1post|flair|pdw?|dwi|adc|swi|bold|cine"),
-    "other": re.compile(r"pet|suv|us|ultrasound|xray|oct|microscopy"),
-}
 
 
 def fingerprint(dataset: Dataset, scans: Sequence[CaseScan]) -> Fingerprint:
@@ -53,7 +36,9 @@ def fingerprint(dataset: Dataset, scans: Sequence[CaseScan]) -> Fingerprint:
     """
     wanted = set(dataset.development)
     chosen = sorted((scan for scan in scans if scan.case in wanted), key=lambda scan: scan.case)
-    channels = tuple(_channel(dataset, chosen, number) for number in range(len(dataset.channels)))
+    names = tuple(channel.name for channel in dataset.channels)
+    modalities = modality.of_channels(names, chosen)
+    channels = tuple(_channel(name, modalities[number], chosen, number) for number, name in enumerate(names))
     sides = _partners(dataset, chosen)
     return Fingerprint(
         dimension=dataset.dimension,
@@ -67,7 +52,7 @@ def fingerprint(dataset: Dataset, scans: Sequence[CaseScan]) -> Fingerprint:
             _label(name, chosen, number, sides.get(name)) for number, name in enumerate(dataset.labels.targets)
         ),
         cases=tuple(_case(scan) for scan in chosen),
-        outliers=_outliers(chosen, channels),
+        outliers=outliers.measured(chosen, names),
     )
 
 
@@ -93,16 +78,12 @@ def _union(boxes: Sequence[Box]) -> Box | None:
 # ------------------------------------------------------------------------------------------------------ channels
 
 
-def _channel(dataset: Dataset, scans: Sequence[CaseScan], number: int) -> ChannelFingerprint:
-    name = dataset.channels[number].name
-    overall = _statistics([scan.overall[number] for scan in scans])
+def _channel(name: str, shows: modality.Modality, scans: Sequence[CaseScan], number: int) -> ChannelFingerprint:
     inside = [sketch for scan in scans if (sketch := scan.foreground[number]) is not None]
-    names = tuple(channel.name.lower() for channel in dataset.channels)
-    whole = all(np.dtype(scan.dtype).kind in "iu" or _whole(scan.overall[number]) for scan in scans)
     return ChannelFingerprint(
         name=name,
-        modality=_modality(name, names, overall, whole),
-        overall=overall,
+        modality=modality.planned(shows),
+        overall=_statistics([scan.overall[number] for scan in scans]),
         foreground=_statistics(inside) if inside else None,
     )
 
@@ -120,24 +101,6 @@ def _statistics(sketches: Sequence[IntensitySketch]) -> IntensityStatistics:
         percentile_99_5=float(intensity.percentile(merged, 99.5)),
         maximum=max(sketch.quantiles[-1] for sketch in sketches),
     )
-
-
-def _whole(sketch: IntensitySketch) -> bool:
-    """Whether a float image seems to hold whole numbers: its extremes are whole (quantiles between may not be)."""
-    return all(float(value).is_integer() for value in (sketch.quantiles[0], sketch.quantiles[-1]))
-
-
-def _modality(name: str, names: tuple[str, ...], overall: IntensityStatistics, whole: bool) -> Modality:
-    """What a channel most probably shows: by its name, or where that says nothing by its values."""
-    if names in _COLOUR_NAMES:
-        return "rgb"
-    words = set(re.split(r"[^a-z0-9]+", name.lower()))
-    for modality, pattern in _WORDS.items():
-        if any(pattern.fullmatch(word) for word in words):
-            return modality
-    if whole and overall.minimum <= _CT_MINIMUM and overall.maximum - overall.minimum >= _CT_RANGE:
-        return "ct"
-    return "other"
 
 
 # -------------------------------------------------------------------------------------------------------- labels
@@ -203,35 +166,3 @@ def _median(values: Iterable[float]) -> float | None:
 
 def _voxel_mm3(scan: CaseScan) -> float:
     return float(np.prod(scan.spacing_mm))
-
-
-# ------------------------------------------------------------------------------------------------------ outliers
-
-
-def _outliers(scans: Sequence[CaseScan], channels: Sequence[ChannelFingerprint]) -> tuple[Outlier, ...]:
-    """Cases that differ from the others in voxel size, extent, Hounsfield units or label volume."""
-    found: list[Outlier] = []
-    for axis, letter in enumerate("zyx"):
-        found += _far({s.case: s.spacing_mm[axis] for s in scans}, f"spacing along {letter} (mm)")
-        found += _far({s.case: s.shape[axis] * s.spacing_mm[axis] for s in scans}, f"extent along {letter} (mm)")
-    for number, channel in enumerate(channels):
-        if channel.modality == "ct":  # the only units that mean the same in every file
-            found += _far({s.case: s.overall[number].mean for s in scans}, f"mean of {channel.name} (HU)")
-    for number, target in enumerate(scans[0].targets if scans else ()):
-        volumes = {s.case: s.targets[number].voxels * _voxel_mm3(s) for s in scans if s.targets[number].voxels}
-        found += _far(volumes, f"volume of {target.name} (mm3)")
-    return tuple(found)
-
-
-def _far(values: dict[str, float], what: str) -> list[Outlier]:
-    if len(values) < _ENOUGH_FOR_OUTLIERS:
-        return []
-    typical = float(median(values.values()))
-    deviation = 1.4826 * float(median(abs(value - typical) for value in values.values()))
-    margin = max(_OUTLIER_DEVIATIONS * deviation, _OUTLIER_SHARE * abs(typical))
-    far = [
-        Outlier(case=case, what=what, value=float(value), typical=typical)
-        for case, value in values.items()
-        if abs(value - typical) > margin
-    ]
-    return far if len(far) <= max(1, _OUTLIERS_AT_MOST * len(values)) else []

@@ -29,7 +29,7 @@ from autoseg.volumes.labels import member_mask
 from autoseg.workspace import ModelFolder, hold
 from planners.contracts import Record
 
-algorithm_version = 1
+algorithm_version = 2
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _predict(job: _Job, model: SegmentationModel) -> PredictedCase:
     remarks = [f"{finding.reason}; {finding.repair}".strip("; ") for finding in loaded.findings]
     image = _with_channels_of(model.record, loaded.image, remarks)
     spacing, turn = loaded.grid.spacing_mm, arrays.reorientation(loaded.orientation)
-    remarks += population.doubts(model.record.card, image, spacing, spacing_known=loaded.spacing_known)
+    doubts = population.doubts(model.record.card, image, spacing, spacing_known=loaded.spacing_known)
     probabilities = model.canonical_probabilities(image, spacing, tta=job.options.tta)
     classes = model.decide(probabilities, spacing)
     if job.options.probabilities:
@@ -238,7 +238,8 @@ def _predict(job: _Job, model: SegmentationModel) -> PredictedCase:
         output=job.mask.relative_to(job.out).as_posix(),
         seconds=round(time.monotonic() - started, 3),
         volumes_mm3=tuple(float(member_mask(classes, m).sum()) * voxel_mm3 for m in model.labels.members),
-        warnings=tuple(remarks),
+        warnings=(*remarks, *doubts),
+        ood=bool(doubts),
     )
 
 

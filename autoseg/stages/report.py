@@ -32,13 +32,14 @@ from autoseg.contracts import (
 )
 from autoseg.errors import AutosegError
 from autoseg.events import Event, Notify, silent
+from autoseg.intake.quarantine import WHOLE_DATASET
 from autoseg.page import card, charts, tables, verdict, wording
 from autoseg.page.overlays import OverlayInput, Panel, panels
 from autoseg.page.tables import CaseRow
 from autoseg.workspace import STAGES
 from planners.contracts import Budget, Fingerprint, Plan, StageRecord
 
-algorithm_version = 1
+algorithm_version = 2
 
 __all__ = ["OverlayInput", "RunRecords", "report"]
 
@@ -163,8 +164,10 @@ def _tables(run: RunRecords) -> dict[str, object]:
         "times": times,
         "work_s": sum(time.seconds or 0.0 for time in times),
         "versions": tables.versions(everything),
-        "audit_counts": Counter(entry.verdict for entry in run.dataset.audit.entries),
+        "audit_counts": Counter(e.verdict for e in run.dataset.audit.entries if e.case != WHOLE_DATASET),
         "audit_groups": _grouped(run.dataset.audit.entries),
+        "audit_kinds": Counter(kind for entry in run.dataset.audit.entries for kind in entry.kinds),
+        "audit_rows": [entry for entry in run.dataset.audit.entries if entry.case != WHOLE_DATASET],
         "orientations": Counter(case.orientation for case in run.fingerprint.cases).most_common(),
         "oof_rows": tables.case_rows(run.selection.oof, run.dataset),
         "holdout_rows": () if run.holdout is None else tables.case_rows(run.holdout, run.dataset),

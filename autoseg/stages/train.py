@@ -132,7 +132,7 @@ def train(
     devices.prepare(device, job.budget.deterministic)
     task = loop.Task(job.chosen.network, job.schedule, job.seed, str(job))
     store = loop.Store(lambda: _generations(out.checkpoint), lambda write: _save(out.checkpoint, write))
-    previous = None if first_stage is None else _previous(job, first_stage)
+    previous = None if first_stage is None else _previous(job, folder, first_stage)
     trained = loop.train(task, _source(job, folder, previous), store, device, notify)
     digest = _publish(trained.weights, out)
     network = networks.build(job.chosen.network)
@@ -189,12 +189,15 @@ def _source(job: Job, folder: PreparedFolder, previous: Previous | None = None) 
     return CaseSource(job.training, load, labels.members, labels.ignore_index, previous, cache_bytes=room)
 
 
-def _previous(job: Job, first_stage: Callable[[int], JobFolder]) -> Previous:
-    """What the previous stage's jobs predicted of their own validation cases."""
+def _previous(job: Job, folder: PreparedFolder, first_stage: Callable[[int], JobFolder]) -> Previous:
+    """What the previous stage's jobs predicted of their own validation cases; the label where a case is in none."""
     fold_of = {case: fold for fold, cases in enumerate(job.dataset.split.folds) for case in cases}
     labels = job.dataset.labels
 
     def predicted(case: str) -> Classes:
+        if case not in fold_of:  # a given split may never validate it
+            label = _open(folder.label(job.chosen.name, case))
+            return np.where(label == labels.ignore_index, 0, label)
         geometry = job.geometry(case)
         z, y, x = (geometry.source_shape[geometry.axes.index(axis)] for axis in range(3))
         path = first_stage(fold_of[case]).out_of_fold(case)
