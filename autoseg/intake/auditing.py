@@ -21,6 +21,9 @@ from autoseg.volumes.geometry import Grid
 
 RGB = ("R", "G", "B")
 
+_ROUNDING_DEG = 0.01  # headers in float32 are off by less
+_MOST_TIMES = 8  # an upright grid may have so many times the voxels
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -44,6 +47,8 @@ class Loaded:
         content: SHA-256 over all files' bytes.
         image_content: SHA-256 over the image files' bytes.
         findings: Repairs.
+        tilted: The canonical grid of the files' own voxels where their axes are not at right angles, so that image and
+            label had to be resampled to an upright one; else None.
     """
 
     image: np.ndarray
@@ -55,6 +60,7 @@ class Loaded:
     content: str
     image_content: str
     findings: tuple[Finding, ...]
+    tilted: Grid | None = None
 
 
 def load(root: Path, case: Case) -> Loaded:
@@ -64,20 +70,18 @@ def load(root: Path, case: Case) -> Loaded:
         DataError: A file cannot be read, or the files do not fit together and no safe repair is known.
         RefusedError: A file is unsafe to read.
     """
-    volumes = [formats.read(root / file) for file in case.images]
-    findings = [
-        Finding(f"{file}: {note}") for file, volume in zip(case.images, volumes, strict=True) for note in volume.notes
-    ]
+    findings: list[Finding] = []
+    volumes = [_read(root, file, findings) for file in case.images]
     image, grid = _image(case, volumes, findings)
     image = _finite(image, findings)
     digests = [volume.sha256 for volume in volumes]
     image_content = _joint(digests)
     label = None
     if case.label is not None:
-        volume = formats.read(root / case.label, mask=True)
+        volume = _read(root, case.label, findings, mask=True)
         digests.append(volume.sha256)
-        findings += [Finding(f"{case.label}: {note}") for note in volume.notes]
         label = _label(case.label, volume, grid, volumes[0].spacing_known, findings)
+    image, label, own, grid = _upright(image, label, grid, findings)
     return Loaded(
         image=image,
         label=label,
@@ -88,7 +92,19 @@ def load(root: Path, case: Case) -> Loaded:
         content=_joint(digests),
         image_content=image_content,
         findings=tuple(findings),
+        tilted=None if own is grid else own,
     )
+
+
+def _read(root: Path, file: str, findings: list[Finding], *, mask: bool = False) -> Volume:
+    """One file, and what was odd about it."""
+    path = root / file
+    if not path.resolve().is_relative_to(root.resolve()):
+        findings.append(Finding(f"{file} is a link that leads out of the folder; it is only read"))
+    volume = formats.read(path, mask=mask)
+    findings += [Finding(f"{file}: {note}") for note in volume.notes]
+    findings += [Finding(f"{file}: {reason}", repair) for reason, repair in volume.repairs]
+    return volume
 
 
 def _image(case: Case, volumes: Sequence[Volume], findings: list[Finding]) -> tuple[np.ndarray, Grid]:
@@ -189,6 +205,40 @@ def _onto(array: np.ndarray, own: Grid, grid: Grid, what: str, findings: list[Fi
         f"{what} does not lie where the image lies: {_describe(own)} instead of {_describe(grid)}, "
         f"overlap {agreement.overlap:.1%}; expected the same grid; export both from the same series"
     )
+
+
+def _upright(
+    image: np.ndarray, label: np.ndarray | None, grid: Grid, findings: list[Finding]
+) -> tuple[np.ndarray, np.ndarray | None, Grid, Grid]:
+    """Image and label with axes at right angles, their former grid, and their grid.
+
+    Raises:
+        GeometryError: The axes are so close to each other that no image can be meant.
+    """
+    angle = geometry.shear_deg(grid)
+    if angle <= geometry.TOLERATED_SHEAR_DEG:
+        if angle > _ROUNDING_DEG:
+            findings.append(Finding(f"the axes are {angle:.2g} degrees off right angles", "taken as upright"))
+        return image, label, grid, grid
+    target = geometry.upright(grid)
+    if np.prod(target.shape, dtype=np.int64) > _MOST_TIMES * np.prod(grid.shape, dtype=np.int64):
+        raise GeometryError(
+            f"the axes are {angle:.3g} degrees off right angles; upright, {_describe(grid)} would become "
+            f"{_describe(target)}; repair the header"
+        )
+    findings.append(
+        Finding(
+            f"the axes are {angle:.3g} degrees off right angles, as of a tilted gantry",
+            f"resampled from shape {grid.shape} to an upright grid of shape {target.shape}",
+        )
+    )
+    moved = np.empty((len(image), *target.shape), image.dtype)
+    for channel, result in zip(image, moved, strict=True):
+        values = geometry.resample_onto(channel[None], grid, target, nearest=False, outside=float(channel.min()))[0]
+        result[...] = np.rint(values, out=values) if image.dtype.kind in "iu" else values
+    if label is not None:
+        label = geometry.resample_onto(label[None], grid, target, nearest=True)[0]
+    return moved, label, grid, target
 
 
 def _describe(grid: Grid) -> str:

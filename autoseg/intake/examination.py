@@ -12,7 +12,7 @@ import numpy as np
 
 from autoseg import records
 from autoseg.contracts import Case, CaseScan, LabelSet
-from autoseg.errors import AutosegError, DataError, LabelError, ResourceError
+from autoseg.errors import AutosegError, DataError, DoesNotFit, LabelError, RefusedError, ResourceError
 from autoseg.intake import auditing, scanning
 from autoseg.intake.auditing import Finding, Loaded
 from autoseg.labelling import MOST_LABELS, class_of, count_values, infer, to_classes
@@ -70,10 +70,13 @@ def examine(task: Task) -> Examined:
 
     Raises:
         ResourceError: The disk is full; no case would fare better.
+        RefusedError: A file looks like an attack; whoever sent it may have sent more.
     """
     try:
         return _examine(task)
-    except ResourceError:
+    except DoesNotFit as error:
+        return Examined(task.case, problem=str(error))
+    except (ResourceError, RefusedError):
         raise
     except AutosegError as error:
         return Examined(task.case, problem=str(error))
