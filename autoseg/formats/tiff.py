@@ -227,8 +227,8 @@ def write_label(path: Path, labels: np.ndarray, like: Path) -> None:
     values = values[0] if len(values) == 1 else values
     axes = "YX" if values.ndim == 2 else "ZYX"
     sizes = dict(zip("ZYX", image.grid.spacing_mm, strict=True))
-    metadata = {"axes": axes} | {f"PhysicalSize{axis}": sizes[axis] for axis in axes}
-    metadata |= {f"PhysicalSize{axis}Unit": "mm" for axis in axes}
+    metadata = {"axes": axes} | {f"PhysicalSize{axis}": size for axis, size in sizes.items()}
+    metadata |= {f"PhysicalSize{axis}Unit": "mm" for axis in sizes}
 
     def write(file: BinaryIO) -> None:
         tifffile.imwrite(

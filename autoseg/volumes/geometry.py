@@ -27,6 +27,7 @@ RESAMPLE_OVERLAP = 0.9
 TOLERATED_SHEAR_DEG = 0.5
 """Axes that are this close to right angles are taken as upright: the farthest voxel of a head moves by 1 mm."""
 
+_NO_TIE_VOX = 1e-4  # shears of just half a voxel per slice are common; rounding must go one way there and back
 _SAMPLES_PER_AXIS = 48  # points at which the overlap of two boxes is measured; error below 1 %
 _CODES = {(0, 1): "L", (0, -1): "R", (1, 1): "P", (1, -1): "A", (2, 1): "S", (2, -1): "I"}
 
@@ -269,6 +270,6 @@ def upright(grid: Grid) -> Grid:
     affine[:3, 3] = grid.affine[:3, 3]
     indices = np.linalg.solve(affine, grid.affine @ corners)[:3]
     low, high = np.floor(indices.min(axis=1) + SAME_VOX), np.ceil(indices.max(axis=1) - SAME_VOX)
-    affine[:3, 3] = (affine @ [*low, 1.0])[:3]
+    affine[:3, 3] = (affine @ [*(low + _NO_TIE_VOX), 1.0])[:3]
     z, y, x = (int(extent) + 1 for extent in high - low)
     return Grid((z, y, x), affine)
