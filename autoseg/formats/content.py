@@ -12,6 +12,7 @@ import hashlib
 import mmap
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -27,6 +28,7 @@ RATIO_MATTERS_FROM_BYTES = 2**30
 SLACK_BYTES = 2**24
 """Data may be this much longer than the header promises."""
 
+_HASHED_AT_ONCE_BYTES = 2**22
 _DEFLATE_LIMIT = 1040  # what one byte of a deflate stream can become, with some room
 _MAPPED_FROM_BYTES = 2**28  # larger files are mapped: the system may forget their pages again
 _PIECE_BYTES, _PIECE_BYTES_OUT = 2**18, 2**20  # at a time, so that it stays in the processor's cache
@@ -64,6 +66,17 @@ def digest(*contents: memoryview) -> str:
     for content in contents:
         made.update(content)
     return made.hexdigest()
+
+
+def digesting(*contents: memoryview) -> Callable[[], str]:
+    """Begin ``digest`` in a thread of its own, as large files are decompressed meanwhile; call the result for it."""
+    if sum(map(len, contents)) < _HASHED_AT_ONCE_BYTES:
+        found = digest(*contents)
+        return lambda: found
+    executor = ThreadPoolExecutor(1)
+    future = executor.submit(digest, *contents)
+    executor.shutdown(wait=False)
+    return future.result
 
 
 def is_gzip(content: memoryview) -> bool:

@@ -61,6 +61,7 @@ def read(path: Path, raw: memoryview) -> Volume:
     shape = _shape(path, header.fields)
     source = _voxel_file(path) if header.detached else path
     packed = bytes_of.load(source) if header.detached else raw
+    sha256 = bytes_of.digesting(raw, packed) if header.detached else bytes_of.digesting(raw)
     values, notes = _values(source, packed, header, shape)
     array = _scaled(path, header.fields, _channels_first(path, values, shape))
     if len(array) > 1 and values.dtype.names is None:
@@ -70,7 +71,7 @@ def read(path: Path, raw: memoryview) -> Volume:
         array=array,
         grid=Grid((array.shape[1], array.shape[2], array.shape[3]), _LPS_FROM_RAS @ affine.matrix[:, _ARRAY_FROM_FILE]),
         spacing_known=affine.spacing_known,
-        sha256=bytes_of.digest(raw, packed) if header.detached else bytes_of.digest(raw),
+        sha256=sha256(),
         channels=("R", "G", "B") if values.dtype.names else channel_names(len(array)),
         notes=(*affine.notes, *notes),
         repairs=tuple(affine.repairs),

@@ -38,8 +38,8 @@ class Loaded:
     """One case in canonical orientation.
 
     Attributes:
-        image: (C, z, y, x), the file's dtype in native byte order, finite.
-        label: (z, y, x) whole numbers as in the file; None without a label.
+        image: (C, z, y, x), the file's dtype in native byte order, finite; often a view of what was read.
+        label: (z, y, x) whole numbers as in the file; None without a label; often a view too.
         grid: The canonical grid of both.
         spacing_known: False for formats without a voxel size.
         orientation: Axis codes of the source file.
@@ -115,7 +115,7 @@ def _image(case: Case, volumes: Sequence[Volume], findings: list[Finding]) -> tu
         array, own = geometry.canonicalize(volume.array, volume.grid)[:2]
         parts.append(_onto(array, own, grid, f"channel file {file}", findings, nearest=False))
     image = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("=")), grid
+    return image.astype(image.dtype.newbyteorder("="), copy=False), grid
 
 
 def _finite(image: np.ndarray, findings: list[Finding]) -> np.ndarray:
@@ -165,8 +165,7 @@ def _label(file: str, volume: Volume, grid: Grid, spacing_known: bool, findings:
         if spacing_known or volume.spacing_known:
             findings.append(Finding("only one of image and label carries a voxel size", "the label is taken by index"))
         own = grid
-    label = _onto(whole, own, grid, f"label {file}", findings, nearest=True)[0]
-    return np.ascontiguousarray(label)
+    return _onto(whole, own, grid, f"label {file}", findings, nearest=True)[0]
 
 
 def _require_equal_shapes(file: str, label: tuple[int, ...], image: tuple[int, ...]) -> None:

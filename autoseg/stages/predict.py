@@ -211,7 +211,7 @@ def _predict(job: _Job, model: SegmentationModel) -> PredictedCase:
     started = time.monotonic()
     loaded = auditing.load(job.root, job.case.without_label())
     remarks = [f"{finding.reason}; {finding.repair}".strip("; ") for finding in loaded.findings]
-    image = _with_channels_of(model.record, loaded.image, remarks)
+    image = np.ascontiguousarray(_with_channels_of(model.record, loaded.image, remarks))
     spacing, turn = loaded.grid.spacing_mm, arrays.reorientation(loaded.orientation)
     remarks += population.doubts(model.record.card, image, spacing, spacing_known=loaded.spacing_known)
     probabilities = model.canonical_probabilities(image, spacing, tta=job.options.tta)

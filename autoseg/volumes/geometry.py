@@ -161,6 +161,19 @@ def restore(array: np.ndarray, reorientation: Reorientation) -> np.ndarray:
     return flipped.transpose(*range(leading), *(int(axis) + leading for axis in back))
 
 
+def as_stored(array: np.ndarray) -> np.ndarray:
+    """The same values in the order in which they lie in memory: a view with axes permuted and turned.
+
+    What counts or compares values wants them so; a canonical view of a file that runs the other way would be copied.
+
+    >>> turned = np.arange(6).reshape(2, 3)[::-1, ::-1].T
+    >>> as_stored(turned).ravel().tolist()
+    [0, 1, 2, 3, 4, 5]
+    """
+    ascending = array[tuple(slice(None, None, -1 if step < 0 else 1) for step in array.strides)]
+    return ascending.transpose(sorted(range(array.ndim), key=lambda axis: -ascending.strides[axis]))
+
+
 def _steps(reorientation: Reorientation) -> tuple[slice, slice, slice]:
     z, y, x = (slice(None, None, -1 if flip else 1) for flip in reorientation.flips)
     return z, y, x
@@ -173,16 +186,16 @@ def compare(image: Grid, label: Grid) -> Agreement:
     canonicalize each by its own grid before going index for index.
     """
     image, label = canonical(image)[0], canonical(label)[0]
-    overlap = _overlap(image, label)
     if image.shape == label.shape:
         offset_vox = _corner_displacement_vox(image, label)
         if offset_vox <= SAME_VOX:
-            return Agreement("same", offset_vox, overlap)
+            return Agreement("same", offset_vox, 1.0)
+        overlap = _overlap(image, label)
         alike = np.allclose(image.spacing_mm, label.spacing_mm, rtol=SPACING_TOLERANCE, atol=0.0)
         if offset_vox <= OFFSET_VOX and alike:
             return Agreement("offset", offset_vox, overlap)
     else:
-        offset_vox = float("inf")
+        offset_vox, overlap = float("inf"), _overlap(image, label)
     return Agreement("resample" if overlap >= RESAMPLE_OVERLAP else "different", offset_vox, overlap)
 
 
