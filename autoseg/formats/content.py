@@ -28,6 +28,9 @@ RATIO_MATTERS_FROM_BYTES = 2**30
 SLACK_BYTES = 2**24
 """Data may be this much longer than the header promises."""
 
+_LEAST_GZIP_BYTES = 18
+_NEVER_COMPRESSED = (".nii", ".img", ".hdr", ".bmp")
+_USUAL_RATIO = 4  # of files that may be compressed inside
 _HASHED_AT_ONCE_BYTES = 2**22
 _DEFLATE_LIMIT = 1040  # what one byte of a deflate stream can become, with some room
 _MAPPED_FROM_BYTES = 2**28  # larger files are mapped: the system may forget their pages again
@@ -53,6 +56,19 @@ def load(path: Path) -> memoryview:
         raise UnreadableFile(path, f"cannot be read: {error.strerror}", "check permissions and disk") from error
     _refuse_stand_ins(path, content)
     return content
+
+
+def unfolded_bytes(path: Path) -> int:
+    """About how many bytes a file has once it is decompressed; 0 if there is no such file. Reads four bytes at most."""
+    if not path.is_file():
+        return 0
+    size = path.stat().st_size
+    if not path.name.lower().endswith(".gz") or size < _LEAST_GZIP_BYTES:
+        return size * (1 if path.suffix.lower() in _NEVER_COMPRESSED else _USUAL_RATIO)
+    with open(path, "rb") as file:
+        file.seek(-4, 2)
+        length = int.from_bytes(file.read(4), "little")  # of the data, without what exceeds 32 bits (RFC 1952)
+    return length + max(0, size - length + 2**32 - 1) // 2**32 * 2**32
 
 
 def _mapped(path: Path) -> memoryview:

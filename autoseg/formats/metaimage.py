@@ -146,10 +146,12 @@ def _header(path: Path, raw: memoryview) -> _Header:
 
 def _values(header: _Header, raw: memoryview) -> tuple[np.ndarray, tuple[memoryview, ...], tuple[str, ...]]:
     """All values, slowest axis first; the contents of all files; and remarks."""
-    named = header.fields["elementdatafile"]
+    named = header.fields.get("elementdatafile", "")
+    if not named:
+        raise header.wrong("ElementDataFile")
     attached = named.upper() == "LOCAL"
     source = header.path if attached else voxelfile.beside(header.path, named)
-    content = raw if attached else bytes_of.load(source)
+    content = raw if attached else voxelfile.load(header.path, source)
     shape = header.sizes[::-1] + ((header.channels,) if header.channels > 1 else ())
     count = int(np.prod(shape, dtype=np.int64))
     block = content[header.end :] if attached else content

@@ -14,6 +14,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from autoseg.errors import GeometryError, UnreadableFile
 from autoseg.formats import content as bytes_of
+from autoseg.formats import voxelfile
 from autoseg.formats.affine import Affine
 from autoseg.formats.volume import Volume, channel_names, check_size, native, smallest_dtype
 from autoseg.records import write_bytes
@@ -60,7 +61,7 @@ def read(path: Path, raw: memoryview) -> Volume:
     header = _header(path, raw)
     shape = _shape(path, header.fields)
     source = _voxel_file(path) if header.detached else path
-    packed = bytes_of.load(source) if header.detached else raw
+    packed = voxelfile.load(path, source) if header.detached else raw
     sha256 = bytes_of.digesting(raw, packed) if header.detached else bytes_of.digesting(raw)
     values, notes = _values(source, packed, header, shape)
     array = _scaled(path, header.fields, _channels_first(path, values, shape))
@@ -93,7 +94,7 @@ def _header(path: Path, raw: memoryview) -> _Header:
             fields = kind(block, check=False)
             fields.get_data_dtype()
         except (HeaderDataError, KeyError, ValueError) as error:
-            raise UnreadableFile(path, f"its NIfTI header is damaged ({error})") from error
+            raise UnreadableFile(path, f"its header declares a data type that is not read ({error})") from error
         magic = fields["magic"].item() if "magic" in fields else _PAIR
         if magic.startswith((_SINGLE, _PAIR)):
             return _Header(fields, detached=magic.startswith(_PAIR))

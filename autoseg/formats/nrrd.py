@@ -174,7 +174,7 @@ def _values(header: _Header, raw: memoryview) -> tuple[np.ndarray, tuple[memoryv
     """All values, slowest axis first; the contents of all files; and remarks."""
     named = header.fields.get("data file")
     source = header.path if named is None else voxelfile.beside(header.path, named)
-    content = raw if named is None else bytes_of.load(source)
+    content = raw if named is None else voxelfile.load(header.path, source)
     block = content[header.end :] if named is None else content
     encoding = header.fields.get("encoding", "raw").strip().lower()
     encoding = _ENCODINGS.get(encoding, encoding)

@@ -6,8 +6,10 @@ left, so pictures are canonical as they are. Colour of 16 bits, which Pillow wou
 """
 
 import io
+import math
 import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from autoseg.records import write_bytes
 from autoseg.volumes.geometry import Grid, canonical_affine
 
 DAMAGED = (OSError, SyntaxError, ArithmeticError, LookupError, ValueError, TypeError, AttributeError, EOFError,
-           RuntimeError, AssertionError, MemoryError, struct.error)  # fmt: skip
+           RuntimeError, AssertionError, MemoryError, struct.error, zlib.error)  # fmt: skip
 """What decoders raise when bytes make no sense to them."""
 
 _MAGICS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
@@ -30,7 +32,8 @@ _DEEP_COLOUR = (2, 6)  # PNG's colour types that Pillow narrows from 16 to 8 bit
 _UPRIGHT = 1
 _ORIENTATION_TAG = 0x0112
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF")
-_TIMES = 1040  # what one byte of a PNG can become, with some room
+_PIXELS_PER_BYTE = {"PNG": 8 * 1040, "JPEG": 4096, "BMP": 255, "DIB": 255}
+"""More than this no byte of a file can stand for; who declares them has lost the rest of the file, or lies."""
 
 
 def is_mine(start: bytes) -> bool:
@@ -84,7 +87,7 @@ def picture(path: Path, raw: memoryview) -> Image.Image:
         raise RefusedError(f"{path}: {error}; cut the picture into tiles first") from error
     check_size(path, opened.size, 4)
     width, height = opened.size
-    if opened.format == "PNG" and width * height > 8 * _TIMES * len(raw):  # a pixel has at least one bit
+    if width * height > _PIXELS_PER_BYTE.get(opened.format or "", math.inf) * len(raw):
         raise UnreadableFile(path, f"its {len(raw):,} bytes cannot hold the {width} x {height} pixels it declares")
     return ImageOps.exif_transpose(opened)
 

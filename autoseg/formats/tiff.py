@@ -6,6 +6,7 @@ is to be printed. Compressions that tifffile cannot undo alone (LZW, JPEG), and 
 """
 
 import io
+import logging
 import re
 import warnings
 from pathlib import Path
@@ -23,6 +24,8 @@ from autoseg.formats.volume import Repair, Volume, channel_names, check_size, na
 from autoseg.records import write_with
 from autoseg.volumes.geometry import Grid, canonical_affine
 from planners.contracts import Spacing
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is said by our own errors
 
 _MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DAMAGED = (*raster.DAMAGED, tifffile.TiffFileError, ElementTree.ParseError)
@@ -97,7 +100,9 @@ def _voxels(path: Path, raw: memoryview, file: tifffile.TiffFile, mask: bool) ->
         return _by_pillow(path, raw, mask)
     try:
         array = series.asarray()
-    except ValueError:  # a compression that needs another library
+    except ValueError as error:
+        if "imagecodecs" not in str(error):  # a compression that needs another library
+            raise
         return _by_pillow(path, raw, mask)
     return _arranged(path, array, series.axes, alpha=len(page.extrasamples) > 0)
 

@@ -47,6 +47,19 @@ def beside(header: Path, name: str) -> Path:
     return header.parent / parts
 
 
+def load(header: Path, source: Path) -> memoryview:
+    """The bytes of the file with the voxels.
+
+    Raises:
+        UnreadableFile: It is missing or no data; the message names both files.
+    """
+    try:
+        return bytes_of.load(source)
+    except UnreadableFile as error:
+        todo = "put both files into one folder again, under their old names"
+        raise UnreadableFile(header, f"its voxels should lie in {source.name}: {error.problem}", todo) from error
+
+
 def decode(path: Path, raw: memoryview, kind: np.dtype, count: int, encoding: str) -> tuple[np.ndarray, bool]:
     """Values of a block of bytes.
 

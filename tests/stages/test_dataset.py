@@ -8,10 +8,9 @@ import nibabel
 import numpy as np
 import pytest
 
-from autoseg import records
+from autoseg import machine, records
 from autoseg.contracts import CaseScan, Settings
 from autoseg.errors import DataError, Interrupted, LabelError
-from autoseg.intake import workers
 from autoseg.phantoms import write_msd, write_nnunet, write_pairs
 from autoseg.stages import dataset as stage
 from autoseg.workspace import DatasetFolder
@@ -158,7 +157,7 @@ def test_the_digest_covers_content_and_nothing_else(source, tmp_path, out):
 def test_processes_give_the_same_as_none(source, tmp_path, monkeypatch):
     one = run(source, DatasetFolder(tmp_path / "a"))
     monkeypatch.setattr(stage, "_PAYS_FROM_BYTES", 0)
-    monkeypatch.setattr(workers, "cores", lambda: 2)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
     assert stage._processes([stage.Task(source, case, 1, None, None) for case in one.cases]) == 2
     two = run(source, DatasetFolder(tmp_path / "b"))
     assert records.digest(one) == records.digest(two)
