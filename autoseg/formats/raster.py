@@ -120,7 +120,7 @@ def _alpha(opened: Image.Image) -> tuple[Repair, ...]:
 
 def _is_deep(raw: memoryview, opened: Image.Image) -> bool:
     """Colour of 16 bits that stands upright."""
-    png = opened.format == "PNG" and len(raw) > 25
+    png = bytes(raw[:4]) == _MAGICS[0][:4] and len(raw) > 25
     return png and raw[24] == 16 and raw[25] in _DEEP_COLOUR and opened.getexif().get(_ORIENTATION_TAG, 1) == _UPRIGHT
 
 

@@ -122,7 +122,9 @@ def test_resolution_of_plain_files(tmp_path):
     assert volume.spacing_known
     tifffile.imwrite(tmp_path / "b.tif", GREY, resolution=(72.0, 72.0), resolutionunit="INCH")
     assert not formats.read(tmp_path / "b.tif").spacing_known
-    tifffile.imwrite(tmp_path / "c.tif", STACK, resolution=(40.0, 20.0), resolutionunit="CENTIMETER")
+    tifffile.imwrite(
+        tmp_path / "c.tif", STACK, photometric="minisblack", resolution=(40.0, 20.0), resolutionunit="CENTIMETER"
+    )
     stack = formats.read(tmp_path / "c.tif")
     assert not stack.spacing_known
     assert "no distance between slices" in stack.notes[0]
