@@ -21,6 +21,7 @@ from autoseg.volumes.geometry import Grid
 
 RGB = ("R", "G", "B")
 
+_MOST_BAD = 0.9  # of a channel's voxels; around a head that was cut out, NaN is common
 _ROUNDING_DEG = 0.01  # headers in float32 are off by less
 _MOST_TIMES = 8  # an upright grid may have so many times the voxels
 
@@ -122,7 +123,7 @@ def _finite(image: np.ndarray, findings: list[Finding]) -> np.ndarray:
     """Replace NaN and -Inf by the channel's smallest, +Inf by its largest finite value.
 
     Raises:
-        DataError: A channel has no finite value at all.
+        DataError: A channel has hardly any finite value.
     """
     if image.dtype.kind != "f" or np.isfinite(image).all():
         return image
@@ -131,10 +132,13 @@ def _finite(image: np.ndarray, findings: list[Finding]) -> np.ndarray:
         finite = np.isfinite(channel)
         if finite.all():
             continue
-        if not finite.any():
-            raise DataError(f"channel {number} holds no finite value; restore the file from its source")
-        low, high = channel[finite].min(), channel[finite].max()
         bad = int((~finite).sum())
+        if bad > _MOST_BAD * channel.size:
+            raise DataError(
+                f"{bad} of {channel.size} voxels of channel {number} are NaN or infinite, more than {_MOST_BAD:.0%}; "
+                "restore the file from its source"
+            )
+        low, high = channel[finite].min(), channel[finite].max()
         np.nan_to_num(channel, copy=False, nan=low, neginf=low, posinf=high)
         findings.append(
             Finding(

@@ -367,6 +367,10 @@ def test_masks_without_geometry_must_have_the_shape_of_the_image(tmp_path, out):
 # -------------------------------------------------------------------------------------------------- intensities
 
 
+@pytest.mark.fault(31, "some voxels are NaN", "replaced by the smallest finite value, with their number")
+@pytest.mark.fault(
+    32, "some voxels are infinite", "replaced by the smallest or largest finite value, with their number"
+)
 def test_nan_and_infinity_are_replaced_and_told(source, out):
     image = noise()
     low, high = image.min(), image.max()
@@ -379,11 +383,17 @@ def test_nan_and_infinity_are_replaced_and_told(source, out):
     assert kept[0, 0, :3].tolist() == [low, high, low]
 
 
-def test_nothing_but_nan_is_quarantined(source, out):
-    nifti(source / "images" / "case_0.nii.gz", np.full(SHAPE, np.nan, np.float32))
+@pytest.mark.fault(31, "more than nine tenths of the voxels are NaN", "quarantined, with their number")
+@pytest.mark.parametrize("finite", [0, 20])
+def test_hardly_anything_but_nan_is_quarantined(source, out, finite):
+    image = np.full(SHAPE, np.nan, np.float32)
+    image.ravel()[:finite] = 1.0
+    nifti(source / "images" / "case_0.nii.gz", image)
     assert entry(run(source, out), "case_0").verdict == "quarantined"
+    assert f"{960 - finite} of 960" in entry(run(source, out), "case_0").reason
 
 
+@pytest.mark.fault(33, "every voxel of the image has one value", "quarantined if something is labelled, else told")
 def test_a_constant_image_with_a_label_is_quarantined_without_one_it_is_a_negative(source, out):
     nifti(source / "images" / "case_0.nii.gz", np.zeros(SHAPE, np.float32))
     assert "every voxel" in entry(run(source, out), "case_0").reason
