@@ -39,7 +39,7 @@ def scan(case: str, loaded: Loaded, classes: np.ndarray | None, values: Sequence
         overall=tuple(sketch(as_stored(channel).ravel()) for channel in loaded.image),
         foreground=_inside(loaded.image, classes, box, labels),
         label_values=tuple(values),
-        targets=() if classes is None else targets(classes, labels),
+        targets=() if classes is None else _targets(classes, labels, box),
     )
 
 
@@ -48,7 +48,10 @@ def targets(classes: np.ndarray, labels: LabelSet) -> tuple[TargetScan, ...]:
 
     Only the box of what is drawn is looked at, and for each target the box of its classes.
     """
-    whole = bounding_slices(classes)
+    return _targets(classes, labels, bounding_slices(classes))
+
+
+def _targets(classes: np.ndarray, labels: LabelSet, whole: Slices | None) -> tuple[TargetScan, ...]:
     named = zip(labels.targets, labels.members, strict=True)
     if whole is None:
         return tuple(_absent(name) for name, _ in named)
