@@ -43,15 +43,11 @@ def scan(case: str, loaded: Loaded, classes: np.ndarray | None, values: Sequence
     )
 
 
-def targets(classes: np.ndarray, labels: LabelSet) -> tuple[TargetScan, ...]:
+def _targets(classes: np.ndarray, labels: LabelSet, whole: Slices | None) -> tuple[TargetScan, ...]:
     """Volume, connected components and box of each target in class indices (z, y, x).
 
-    Only the box of what is drawn is looked at, and for each target the box of its classes.
+    Only the box of what is drawn, ``whole``, is looked at, and for each target the box of its classes.
     """
-    return _targets(classes, labels, bounding_slices(classes))
-
-
-def _targets(classes: np.ndarray, labels: LabelSet, whole: Slices | None) -> tuple[TargetScan, ...]:
     named = zip(labels.targets, labels.members, strict=True)
     if whole is None:
         return tuple(_absent(name) for name, _ in named)
