@@ -10,6 +10,7 @@
     │   ├── UnusableDataset                 too many cases, or all that show a class, cannot be used
     │   └── ChangedInputs                   data, settings or algorithm differ from those of the run folder
     ├── ResourceError (4, RuntimeError)     memory, disk or time do not suffice
+    │   └── DoesNotFit                      one image is larger than the memory; others may not be
     ├── Interrupted (5)                     stopped by a signal; the same command resumes
     ├── RefusedError (6, ValueError)        unsafe input: traversal, bomb, tampered model
     └── BusyError (7, RuntimeError)         another process works in the run folder
@@ -75,6 +76,10 @@ class ResourceError(AutosegError, RuntimeError):
     """Memory, disk or time do not suffice."""
 
     exit_code = 4
+
+
+class DoesNotFit(ResourceError):
+    """One image is larger than the memory that is free; others may not be."""
 
 
 class Interrupted(AutosegError):

@@ -10,6 +10,7 @@ import numpy as np
 
 from autoseg.contracts import Coding, Label, LabelSet
 from autoseg.errors import LabelError
+from autoseg.volumes.geometry import as_stored
 
 MOST_LABELS = 256
 """More different values than this in one file are an image's, not a mask's."""
@@ -87,12 +88,22 @@ def count_values(label: np.ndarray) -> dict[int, int]:
     """
     if label.size == 0:
         return {}
-    low, high = int(label.min()), int(label.max())
+    drawn = np.concatenate(
+        [piece[piece != 0] for piece in _pieces(as_stored(label))]
+    )  # most of most labels is background
+    counts = {0: label.size - drawn.size} if drawn.size < label.size else {}
+    if drawn.size:
+        counts |= _count_each(drawn)
+    return dict(sorted(counts.items()))
+
+
+def _count_each(values: np.ndarray) -> dict[int, int]:
+    low, high = int(values.min()), int(values.max())
     if high - low >= _TABLE_ENTRIES:
-        values, counts = np.unique(label, return_counts=True)
-        return {int(value): int(count) for value, count in zip(values, counts, strict=True)}
+        found, counts = np.unique(values, return_counts=True)
+        return {int(value): int(count) for value, count in zip(found, counts, strict=True)}
     table = np.zeros(high - low + 1, np.int64)
-    for piece in _pieces(label):
+    for piece in _pieces(values):
         table += np.bincount(piece.astype(np.int64) - low, minlength=len(table))
     return {low + int(value): int(table[value]) for value in np.flatnonzero(table)}
 
@@ -163,13 +174,15 @@ def to_classes(label: np.ndarray, classes: dict[int, int]) -> np.ndarray:
             "them or correct the mask"
         )
     dtype = np.uint8 if max(classes.values(), default=0) < 256 else np.uint16
-    if not counts:
-        return label.astype(dtype)
+    if all(classes[value] == value for value in counts):
+        return label.astype(dtype, copy=False)
+    label = np.ascontiguousarray(label)
     present = np.array(sorted(counts))
     targets = np.array([classes[int(value)] for value in present], dtype)
-    result = np.empty(label.shape, dtype)
+    result = np.full(label.shape, classes.get(0, 0), dtype)
     for piece, translated in zip(_pieces(label), _pieces(result), strict=True):
-        translated[...] = targets[np.searchsorted(present, piece)]
+        drawn = piece != 0
+        translated[drawn] = targets[np.searchsorted(present, piece[drawn])]
     return result
 
 

@@ -14,7 +14,7 @@ from statistics import median
 
 import torch
 
-from autoseg.learn import memory
+from autoseg import machine
 from autoseg.learn.dryrun import dry_run_apart
 from benchmarks.random_plans import Drawn, draw
 from planners.memory import planned_bytes
@@ -50,7 +50,7 @@ class Row:
 
 def rows(seed: int, repeats: int, device: torch.device) -> Iterator[Row]:
     """Endless comparisons."""
-    room = MOST_OF_RAM * memory.ram_bytes()
+    room = MOST_OF_RAM * machine.ram_bytes()
     for drawn in draw(seed):
         training = drawn.configuration.training
         predicted = planned_bytes(drawn.configuration.network, training)

@@ -1,26 +1,29 @@
-"""Files to arrays with geometry, and labels back to files. One reader per family of formats, chosen by suffix.
+"""Files to arrays with geometry, and labels back to files. One reader per family of formats.
 
 volume = formats.read(path)                           # (C, z, y, x) in file order, with its grid
 formats.write_label(out, labels, like=path)           # on the very same grid, under the same header
 structures = formats.read_structures(seg, volume)     # DICOM-SEG or RTSTRUCT: named masks on the volume's grid
 
-DICOM is known by content, as its files often have no suffix; a series is addressed by the path of any of its files.
+By its suffix a file is known to be an image; what it is is decided by its first bytes, since names lie. DICOM is known
+by content alone, as its files often have no suffix; a series is addressed by the path of any of its files.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
-from autoseg.errors import UnreadableFile, UsageError
-from autoseg.formats import itk, nifti, raster
+from autoseg.errors import LabelError, UnreadableFile, UsageError
+from autoseg.formats import content, metaimage, nifti, nrrd, raster, tiff
 from autoseg.formats.dicom import sniff
-from autoseg.formats.volume import Structures, Volume
+from autoseg.formats.volume import Repair, Structures, Volume
 
 __all__ = [
     "DICOM_CONTOURS",
     "DICOM_SEG",
+    "Repair",
     "Structures",
     "Volume",
     "files",
@@ -40,24 +43,28 @@ __all__ = [
 READERS: dict[str, ModuleType] = {
     ".nii.gz": nifti,
     ".nii": nifti,
-    ".nrrd": itk,
-    ".nhdr": itk,
-    ".mha": itk,
-    ".mhd": itk,
+    ".hdr": nifti,
+    ".hdr.gz": nifti,
+    ".nrrd": nrrd,
+    ".nhdr": nrrd,
+    ".mha": metaimage,
+    ".mhd": metaimage,
     ".png": raster,
     ".jpg": raster,
     ".jpeg": raster,
     ".bmp": raster,
-    ".tif": raster,
-    ".tiff": raster,
+    ".tif": tiff,
+    ".tiff": tiff,
 }
 """Every suffix that is read, and by what."""
 
+_FAMILIES = {nifti: "NIfTI", nrrd: "NRRD", metaimage: "MetaImage", tiff: "TIFF", raster: "PNG, JPEG or BMP"}
 _LOSSY = (".jpg", ".jpeg")
 DICOM_SEG = ".seg.dcm"
 """Suffix of the masks that we write for DICOM series."""
 DICOM_CONTOURS = ".rtstruct.dcm"
 """Suffix of contours, which are written instead if this is the suffix asked for."""
+_MAGIC_BYTES = 512
 
 
 def suffix(path: Path) -> str:
@@ -115,17 +122,21 @@ def read(path: Path, *, mask: bool = False) -> Volume:
     Raises:
         UnreadableFile: Missing, cut short, damaged, of an unknown format.
         GeometryError: The header gives no usable affine.
-        RefusedError: Its header declares an absurd size, or it is a decompression bomb.
+        RefusedError: Its header declares an absurd size, it is a decompression bomb, or it points out of its folder.
+        DoesNotFit: Larger than the memory.
     """
     if is_dicom(path):
         from autoseg.formats.dicom import series
 
         return series.read(path)
-    reader = READERS.get(suffix(path))
-    if reader is None:
+    named = READERS.get(suffix(path))
+    if named is None:
         raise UnreadableFile(path, "of no known image format", f"convert it to DICOM or one of {', '.join(READERS)}")
-    volume: Volume = raster.read(path, mask=mask) if reader is raster else reader.read(path)
-    return volume
+    raw = content.load(path)
+    reader = _family(path, raw) or named
+    volume: Volume = reader.read(path, raw, mask=mask) if reader in (raster, tiff) else reader.read(path, raw)
+    odd = _odd_name(path, raw, reader, named)
+    return replace(volume, repairs=(*odd, *volume.repairs)) if odd else volume
 
 
 def files(path: Path) -> tuple[Path, ...]:
@@ -217,5 +228,27 @@ def write_label(
     writer = READERS.get(suffix(path))
     if writer is None or suffix(path) in _LOSSY or writer is not READERS.get(suffix(like)):
         raise UsageError(f"{path}: cannot store labels of {like.name} so; use the suffix {mask_suffix(like)!r}")
-    writer.write_label(path, labels, like, colours=colours)
+    if colours and writer in (nrrd, metaimage):
+        raise LabelError(f"{path}: {_FAMILIES[writer]} files of colours are not written; convert the images to NIfTI")
+    if colours:
+        writer.write_label(path, labels, like, colours=True)
+    else:
+        writer.write_label(path, labels, like)
     return None
+
+
+def _family(path: Path, raw: memoryview) -> ModuleType | None:
+    """The reader for what the bytes are; None if they do not tell, as with Analyze."""
+    packed = content.is_gzip(raw)
+    start = content.beginning(path, raw, _MAGIC_BYTES) if packed else bytes(raw[:_MAGIC_BYTES])
+    return next((reader for reader in ((nifti,) if packed else _FAMILIES) if reader.is_mine(start)), None)
+
+
+def _odd_name(path: Path, raw: memoryview, reader: ModuleType, named: ModuleType) -> tuple[Repair, ...]:
+    """What to say of a file whose name promises something else than its bytes are."""
+    if reader is not named:
+        return (Repair(f"by its content this is {_FAMILIES[reader]}, whatever its name says", "read as such"),)
+    packed, ending = content.is_gzip(raw), path.name.lower().endswith(".gz")
+    if reader is nifti and packed != ending:
+        return (Repair(f"the file is {'' if packed else 'not '}compressed, against its name", "read as it is"),)
+    return ()

@@ -4,14 +4,27 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from autoseg.errors import LabelError, RefusedError, UnreadableFile
+from autoseg import machine
+from autoseg.errors import DoesNotFit, LabelError, RefusedError, UnreadableFile
 from autoseg.volumes.geometry import Grid
 
 MAXIMUM_VOXELS = 10_000_000_000
 """Headers that promise more are refused before anything is allocated."""
+COPIES = 3
+"""How many times a volume lies in memory while it is read, turned and measured."""
+
+_ALWAYS_FITS_BYTES = 2**26  # asking how much memory is free takes longer than reading this
+
+
+class Repair(NamedTuple):
+    """What was wrong with a file, and what was done about it."""
+
+    reason: str
+    repair: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +39,7 @@ class Volume:
         channels: A name per channel: ``R, G, B`` for colour, else made up from the position.
         notes: Things about the file worth telling, such as a header that contradicts itself.
         uids: SOP Instance UID of each slice, where it was read from DICOM.
+        repairs: What was not as it should be and was put right in memory.
     """
 
     array: np.ndarray
@@ -35,6 +49,7 @@ class Volume:
     channels: tuple[str, ...]
     notes: tuple[str, ...] = ()
     uids: tuple[str, ...] = ()
+    repairs: tuple[Repair, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +71,18 @@ class Structures:
     notes: tuple[str, ...] = ()
 
 
-def check_size(path: Path, shape: Sequence[int]) -> None:
-    """Refuse declared sizes that are empty or absurd.
+def check_size(path: Path, shape: Sequence[int], voxel_bytes: int = 1) -> None:
+    """Refuse declared sizes that are empty, absurd, or too much for this machine, before anything is allocated.
+
+    Args:
+        path: For messages.
+        shape: Extents of all axes.
+        voxel_bytes: Of one value.
 
     Raises:
         UnreadableFile: An axis has no voxels.
         RefusedError: More than ``MAXIMUM_VOXELS`` are declared.
+        DoesNotFit: Reading and measuring would take more memory than is free.
     """
     if not shape or any(extent <= 0 for extent in shape):
         raise UnreadableFile(path, f"its header declares the shape {tuple(shape)}, which holds no voxel")
@@ -70,6 +91,12 @@ def check_size(path: Path, shape: Sequence[int]) -> None:
         raise RefusedError(
             f"{path}: its header declares {voxels:,} voxels, more than {MAXIMUM_VOXELS:,}; "
             "if this is meant, split or downsample the image first"
+        )
+    needed = COPIES * voxels * voxel_bytes
+    if needed > _ALWAYS_FITS_BYTES and needed > (free := machine.ram_bytes()):
+        raise DoesNotFit(
+            f"{path}: its {voxels:,} voxels take {machine.gib(needed)} of memory while they are read and measured, "
+            f"{machine.gib(free)} are free; crop or downsample the image, or use a machine with more memory"
         )
 
 

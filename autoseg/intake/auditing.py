@@ -16,13 +16,17 @@ from autoseg.contracts import Case
 from autoseg.errors import DataError, GeometryError
 from autoseg.formats import Structures, Volume
 from autoseg.intake.findings import Finding
+from autoseg.intake.gantry import upright
 from autoseg.intake.masks import RGB, Annotation, Reader, open_first
+from autoseg.intake.opening import tell
 from autoseg.intake.placing import Frame, Misplaced, place_channel
 from autoseg.volumes import geometry
 from autoseg.volumes.geometry import Grid
 from autoseg.volumes.spikes import clipped
 
 __all__ = ["RGB", "Finding", "Loaded", "MisplacedLabel", "Reading", "load"]
+
+_MOST_BAD = 0.9  # of a channel's voxels; around a head that was cut out, NaN is common
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Loaded:
     """One case in canonical orientation.
 
     Attributes:
-        image: (C, z, y, x), the file's dtype in native byte order, finite.
+        image: (C, z, y, x), the file's dtype in native byte order, finite; often a view of what was read.
         annotation: What is drawn; None without a label.
         grid: The canonical grid of both.
         spacing_known: False for formats without a voxel size.
@@ -55,6 +59,8 @@ class Loaded:
         image_content: SHA-256 over the image files' bytes.
         findings: Repairs.
         reference: The image file whose grid this is.
+        tilted: The canonical grid of the files' own voxels where their axes are not at right angles, so that image and
+            label had to be resampled to an upright one; else None.
     """
 
     image: np.ndarray
@@ -67,6 +73,7 @@ class Loaded:
     image_content: str
     findings: tuple[Finding, ...]
     reference: int = 0
+    tilted: Grid | None = None
 
     @property
     def label(self) -> np.ndarray | None:
@@ -96,10 +103,8 @@ def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
         DataError: A file cannot be read, or the files do not fit together and no safe repair is known.
         RefusedError: A file is unsafe to read.
     """
-    volumes = [formats.read(root / file) for file in case.images]
-    findings = [
-        Finding(f"{file}: {note}") for file, volume in zip(case.images, volumes, strict=True) for note in volume.notes
-    ]
+    findings: list[Finding] = []
+    volumes = [_read(root, file, findings) for file in case.images]
     drawn = open_first(root, case, volumes[case.reference])
     reference = _reference(case, volumes, drawn, findings)
     frame = Frame(volumes[reference].grid, volumes[reference].spacing_known, reading.trust_grid)
@@ -113,10 +118,12 @@ def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
             annotation, label_digests = reader.read(drawn)
         except Misplaced as misplaced:
             raise MisplacedLabel(misplaced, image[0], frame.grid) from misplaced
+    own = frame.canonical
+    image, annotation, grid = upright(image, annotation, own, findings.append)
     return Loaded(
         image=image,
         annotation=annotation,
-        grid=frame.canonical,
+        grid=grid,
         spacing_known=frame.spacing_known,
         orientation=frame.grid.orientation,
         channels=volumes[0].channels if len(volumes) == 1 else (),
@@ -124,6 +131,7 @@ def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
         image_content=_joint(digests),
         findings=tuple(findings),
         reference=reference,
+        tilted=None if grid is own else own,
     )
 
 
@@ -145,6 +153,12 @@ def _reference(
     return chosen
 
 
+def _read(root: Path, file: str, findings: list[Finding]) -> Volume:
+    volume = formats.read(root / file)
+    tell(root, file, volume, findings.append)
+    return volume
+
+
 def _image(case: Case, volumes: Sequence[Volume], reference: int, frame: Frame, findings: list[Finding]) -> np.ndarray:
     """All channels, in their order, on the grid of the reference."""
     parts = [
@@ -154,14 +168,14 @@ def _image(case: Case, volumes: Sequence[Volume], reference: int, frame: Frame, 
         for number, (file, volume) in enumerate(zip(case.images, volumes, strict=True))
     ]
     image = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("="))
+    return image.astype(image.dtype.newbyteorder("="), copy=False)
 
 
 def _finite(image: np.ndarray, findings: list[Finding]) -> np.ndarray:
     """Replace NaN and -Inf by the channel's smallest, +Inf by its largest finite value.
 
     Raises:
-        DataError: A channel has no finite value at all.
+        DataError: A channel has hardly any finite value.
     """
     if image.dtype.kind != "f" or np.isfinite(image).all():
         return image
@@ -170,10 +184,13 @@ def _finite(image: np.ndarray, findings: list[Finding]) -> np.ndarray:
         finite = np.isfinite(channel)
         if finite.all():
             continue
-        if not finite.any():
-            raise DataError(f"channel {number} holds no finite value; restore the file from its source")
-        low, high = channel[finite].min(), channel[finite].max()
         bad = int((~finite).sum())
+        if bad > _MOST_BAD * channel.size:
+            raise DataError(
+                f"{bad} of {channel.size} voxels of channel {number} are NaN or infinite, more than {_MOST_BAD:.0%}; "
+                "restore the file from its source"
+            )
+        low, high = channel[finite].min(), channel[finite].max()
         np.nan_to_num(channel, copy=False, nan=low, neginf=low, posinf=high)
         findings.append(
             Finding(

@@ -13,7 +13,7 @@ import numpy as np
 
 from autoseg import formats, records
 from autoseg.contracts import Case, CaseScan, Coding, LabelSet
-from autoseg.errors import AutosegError, DataError, LabelError, ResourceError
+from autoseg.errors import AutosegError, DataError, DoesNotFit, LabelError, RefusedError, ResourceError
 from autoseg.intake import auditing, picture, scanning
 from autoseg.intake.auditing import Finding, Loaded, MisplacedLabel, Reading
 from autoseg.intake.classing import Agreed, Undeclared, classify
@@ -103,10 +103,13 @@ def examine(task: Task) -> Examined:
 
     Raises:
         ResourceError: The disk is full; no case would fare better.
+        RefusedError: A file looks like an attack; whoever sent it may have sent more.
     """
     try:
         return _examine(task)
-    except ResourceError:
+    except DoesNotFit as error:
+        return Examined(task.case, problem=str(error))
+    except (ResourceError, RefusedError):
         raise
     except LabelError as error:
         return Examined(task.case, problem=str(error))

@@ -16,6 +16,7 @@ from autoseg.errors import LabelError
 from autoseg.formats import Structures, Volume, label_names
 from autoseg.formats.volume import channel_names
 from autoseg.intake.findings import Finding
+from autoseg.intake.opening import tell
 from autoseg.intake.placing import Frame, Report, place_label
 from autoseg.intake.structures import Combined, combine
 from autoseg.intake.values import NEAR_LEVELS, STRAY_SHARE
@@ -83,8 +84,7 @@ class Reader:
         if isinstance(first, Structures) or self.case.structures:
             return self._structures(first)
         file = self.case.label_files[0]
-        for note in first.notes:
-            self.report(Finding(f"{file}: {note}"))
+        tell(self.root, file, first, self.report)
         return self._single(file, first), (first.sha256,)
 
     # -------------------------------------------------------------------------------------------- structures
@@ -98,8 +98,7 @@ class Reader:
             for number, file in enumerate(dict.fromkeys(self.case.label_files)):
                 found = first if number == 0 else _open(self.root / file, self.like)
                 digests.append(found.sha256)
-                for note in found.notes:
-                    told(Finding(f"{file}: {note}"))
+                tell(self.root, file, found, told)
                 yield from self._of_file(file, found, told)
 
         combined = combine(self.frame.canonical.shape, masks())

@@ -143,7 +143,7 @@ def _offset(what: str, agreement: Agreement) -> Finding:
 
 def _resampled(what: str, own: Grid, grid: Grid, agreement: Agreement, way: str) -> Finding:
     return Finding(
-        f"{what} lies on another grid: {_describe(own)} instead of {_describe(grid)}, overlap {agreement.overlap:.1%}",
+        f"{what} lies on another grid: {described(own)} instead of {described(grid)}, overlap {agreement.overlap:.1%}",
         f"resampled onto the image's grid ({way})",
     )
 
@@ -151,12 +151,13 @@ def _resampled(what: str, own: Grid, grid: Grid, agreement: Agreement, way: str)
 def _elsewhere(what: str, own: Grid, grid: Grid, agreement: Agreement) -> str:
     off = f"corners {agreement.offset_vox:.3g} voxels off, " if np.isfinite(agreement.offset_vox) else ""
     return (
-        f"{what} does not lie where the image lies: {_describe(own)} instead of {_describe(grid)}, {off}"
+        f"{what} does not lie where the image lies: {described(own)} instead of {described(grid)}, {off}"
         f"overlap {agreement.overlap:.1%}"
     )
 
 
-def _describe(grid: Grid) -> str:
+def described(grid: Grid) -> str:
+    """A grid in words."""
     spacing = " x ".join(f"{mm:.4g}" for mm in grid.spacing_mm)
     origin = ", ".join(f"{mm:.4g}" for mm in grid.origin_mm)
     return f"shape {grid.shape} at {spacing} mm from ({origin})"

@@ -5,7 +5,7 @@ one volume, however they overlap, and what the combinations mean to the data set
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,16 @@ class Combined:
     numbers: np.ndarray
     combinations: tuple[Combination, ...]
     targets: tuple[TargetScan, ...]
+
+    def moved(self, numbers: np.ndarray) -> "Combined":
+        """The same structures, with their numbers resampled to another grid, measured there."""
+        counts = np.bincount(numbers.ravel(), minlength=len(self.combinations) + 1)
+        combinations = tuple(replace(c, voxels=int(n)) for c, n in zip(self.combinations, counts[1:], strict=True))
+        targets = []
+        for target in self.targets:
+            holds = np.array([False, *(target.name in combination.structures for combination in combinations)])
+            targets.append(measure(target.name, holds[numbers]))
+        return Combined(numbers, combinations, tuple(targets))
 
 
 def combine(shape: tuple[int, ...], masks: Iterable[tuple[str, Mask]]) -> Combined:

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from autoseg import machine
 from autoseg.errors import UsageError
 from autoseg.learn import memory
 from autoseg.learn.networks import layout, place
@@ -61,7 +62,7 @@ def _available() -> list[str]:
 
 def prepare(device: torch.device, deterministic: bool) -> None:
     """Set torch's process-wide switches: all cores of this process, and repeatable kernels if asked for."""
-    torch.set_num_threads(memory.cores())
+    torch.set_num_threads(machine.cores())
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = not deterministic
         torch.backends.cudnn.deterministic = deterministic
@@ -86,11 +87,11 @@ def measure(device: torch.device, folder: Path) -> Budget:
     with memory.recycling():  # as in training
         throughputs = tuple(_throughput(device, dimension, p) for dimension in (2, 3) for p in precisions)
         step_overhead_s = _step_overhead(device)
-    ram = memory.ram_bytes()
+    ram = machine.ram_bytes()
     return Budget(
         device=str(device),
         device_name=_name(device),
-        cores=memory.cores(),
+        cores=machine.cores(),
         memory_bytes=torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else ram,
         ram_bytes=ram,
         disk_bytes=shutil.disk_usage(folder).free,

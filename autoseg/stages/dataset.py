@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import psutil
 
-from autoseg import folds, formats, layouts, records
+from autoseg import folds, formats, layouts, machine, records
 from autoseg.contracts import (
     Audit,
     AuditEntry,
@@ -29,6 +28,8 @@ from autoseg.contracts import (
 )
 from autoseg.errors import DataError, UnusableDataset
 from autoseg.events import Event, Notify, silent
+from autoseg.formats import content
+from autoseg.formats.volume import COPIES
 from autoseg.intake import examination, given_splits, outliers, quarantine, remarks, traits, workers
 from autoseg.intake.agreeing import agree
 from autoseg.intake.consensus import Change, Settled, same_channels, settle
@@ -40,7 +41,7 @@ from autoseg.workspace import DatasetFolder
 algorithm_version = 2
 
 _PAYS_FROM_BYTES = 100 * 2**20  # less is read in the time that processes take to start
-_MEMORY_PER_FILE_BYTE = 30  # compressed files unfold, and a case is held several times while it is measured
+_ASKED = 16  # of the largest cases, how much they unfold
 _MOST_WORKERS = 16
 
 
@@ -208,11 +209,17 @@ def _examine(tasks: Sequence[Task], notify: Notify) -> list[Examined]:
 
 def _processes(tasks: Sequence[Task]) -> int:
     """As many processes as pay and as fit into memory."""
-    sizes = [sum(_bytes(task.root / file) for file in (*task.case.images, *task.case.label_files)) for task in tasks]
+    sizes = [sum(_bytes(task.root / file) for file in _files(task)) for task in tasks]
     if sum(sizes) < _PAYS_FROM_BYTES:
         return 1
-    fitting = psutil.virtual_memory().available // (_MEMORY_PER_FILE_BYTE * max(sizes))
-    return max(1, min(workers.cores(), _MOST_WORKERS, int(fitting)))
+    largest = sorted(zip(sizes, tasks, strict=True), key=lambda pair: pair[0])[-_ASKED:]
+    unfolded = max(sum(content.unfolded_bytes(task.root / file) for file in _files(task)) for _, task in largest)
+    fitting = machine.ram_bytes() // max(1, COPIES * unfolded)
+    return max(1, min(machine.cores(), _MOST_WORKERS, int(fitting)))
+
+
+def _files(task: Task) -> tuple[str, ...]:
+    return (*task.case.images, *task.case.label_files)
 
 
 def _bytes(file: Path) -> int:

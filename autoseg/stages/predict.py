@@ -24,7 +24,7 @@ from autoseg.intake import auditing
 from autoseg.learn import device as devices
 from autoseg.model import SegmentationModel, Tta, arrays, identity, load, population
 from autoseg.postprocessing import file_values
-from autoseg.volumes.geometry import restore
+from autoseg.volumes.geometry import resample_onto, restore
 from autoseg.volumes.labels import member_mask
 from autoseg.workspace import ModelFolder, hold
 from planners.contracts import Record
@@ -221,23 +221,26 @@ def _predict(job: _Job, model: SegmentationModel) -> PredictedCase:
     started = time.monotonic()
     loaded = auditing.load(job.root, job.case.without_label())
     remarks = [f"{finding.reason}; {finding.repair}".strip("; ") for finding in loaded.findings]
-    image = _with_channels_of(model.record, loaded.image, remarks)
+    image = np.ascontiguousarray(_with_channels_of(model.record, loaded.image, remarks))
     spacing, turn = loaded.grid.spacing_mm, arrays.reorientation(loaded.orientation)
     doubts = population.doubts(model.record.card, image, spacing, spacing_known=loaded.spacing_known)
     probabilities = model.canonical_probabilities(image, spacing, tta=job.options.tta)
+    grid = loaded.grid
+    if loaded.tilted is not None:
+        grid, spacing = loaded.tilted, loaded.tilted.spacing_mm
+        probabilities = resample_onto(probabilities, loaded.grid, grid, nearest=False)
     classes = model.decide(probabilities, spacing)
     if job.options.probabilities:
         _write_probabilities(job.probabilities, restore(probabilities, turn))
     names = {label.value: label.name for label in model.labels.labels}
     written = restore(file_values(classes, model.labels), turn)
     formats.write_label(job.mask, written, like=job.reference, names=names, colours=model.labels.coding == "rgb")
-    voxel_mm3 = float(np.prod(spacing))
     return PredictedCase(
         case=job.case.case,
         status="done",
         output=job.mask.relative_to(job.out).as_posix(),
         seconds=round(time.monotonic() - started, 3),
-        volumes_mm3=tuple(float(member_mask(classes, m).sum()) * voxel_mm3 for m in model.labels.members),
+        volumes_mm3=tuple(float(member_mask(classes, m).sum()) * grid.voxel_mm3 for m in model.labels.members),
         warnings=(*remarks, *doubts),
         ood=bool(doubts),
     )

@@ -26,7 +26,7 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
-from autoseg import records
+from autoseg import machine, records
 from autoseg.contracts import CurvePoint, Dataset, Prepared, TrainedModel
 from autoseg.errors import DataError, UnreadableFile
 from autoseg.events import Event, Notify, silent
@@ -185,7 +185,7 @@ def _source(job: Job, folder: PreparedFolder, previous: Previous | None = None) 
         return _open(folder.image(job.chosen.name, case)), _open(folder.label(job.chosen.name, case))
 
     labels = job.dataset.labels
-    room = int(CACHE_SHARE * memory.ram_bytes())
+    room = int(CACHE_SHARE * machine.ram_bytes())
     return CaseSource(job.training, load, labels.members, labels.ignore_index, previous, cache_bytes=room)
 
 

@@ -25,6 +25,10 @@ stricter one in all but the smallest volumes: it holds what such a difference ad
 RESAMPLE_OVERLAP = 0.9
 """Boxes whose intersection over union reaches this describe the same piece of space on different grids."""
 
+TOLERATED_SHEAR_DEG = 0.5
+"""Axes that are this close to right angles are taken as upright: the farthest voxel of a head moves by 1 mm."""
+
+_NO_TIE_VOX = 1e-4  # shears of just half a voxel per slice are common; rounding must go one way there and back
 _SAMPLES_PER_AXIS = 48  # points at which the overlap of two boxes is measured; error below 1 %
 _CODES = {(0, 1): "L", (0, -1): "R", (1, 1): "P", (1, -1): "A", (2, 1): "S", (2, -1): "I"}
 
@@ -46,6 +50,11 @@ class Grid:
         """Voxel size along the array axes (z, y, x)."""
         z, y, x = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(z), float(y), float(x)
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of a voxel; with a shear this is less than the product of the spacings."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])))
 
     @property
     def origin_mm(self) -> tuple[float, float, float]:
@@ -157,6 +166,19 @@ def restore(array: np.ndarray, reorientation: Reorientation) -> np.ndarray:
     return flipped.transpose(*range(leading), *(int(axis) + leading for axis in back))
 
 
+def as_stored(array: np.ndarray) -> np.ndarray:
+    """The same values in the order in which they lie in memory: a view with axes permuted and turned.
+
+    What counts or compares values wants them so; a canonical view of a file that runs the other way would be copied.
+
+    >>> turned = np.arange(6).reshape(2, 3)[::-1, ::-1].T
+    >>> as_stored(turned).ravel().tolist()
+    [0, 1, 2, 3, 4, 5]
+    """
+    ascending = array[tuple(slice(None, None, -1 if step < 0 else 1) for step in array.strides)]
+    return ascending.transpose(sorted(range(array.ndim), key=lambda axis: -ascending.strides[axis]))
+
+
 def _steps(reorientation: Reorientation) -> tuple[slice, slice, slice]:
     z, y, x = (slice(None, None, -1 if flip else 1) for flip in reorientation.flips)
     return z, y, x
@@ -169,10 +191,10 @@ def compare(image: Grid, label: Grid) -> Agreement:
     canonicalize each by its own grid before going index for index.
     """
     image, label = canonical(image)[0], canonical(label)[0]
-    overlap = _overlap(image, label)
     ratios = np.abs(np.array(label.spacing_mm) / np.array(image.spacing_mm) - 1.0)
     stretch, stretch_vox = float(ratios.max()), float((ratios * (np.array(image.shape) - 1)).max())
     offset_vox = _corner_displacement_vox(image, label) if image.shape == label.shape else float("inf")
+    overlap = 1.0 if offset_vox <= SAME_VOX else _overlap(image, label)
     if offset_vox <= SAME_VOX:
         kind: Literal["same", "offset", "resample", "different"] = "same"
     elif offset_vox <= OFFSET_VOX and stretch <= SPACING_TOLERANCE:
@@ -204,17 +226,20 @@ def _overlap(image: Grid, label: Grid) -> float:
 
 
 def _volume_mm3(grid: Grid) -> float:
-    return float(abs(np.linalg.det(grid.affine[:3, :3])) * np.prod(grid.shape))
+    return grid.voxel_mm3 * float(np.prod(grid.shape))
 
 
-def resample_onto(array: np.ndarray, source: Grid, target: Grid, nearest: bool) -> np.ndarray:
+def resample_onto(
+    array: np.ndarray, source: Grid, target: Grid, nearest: bool, outside: float | None = None
+) -> np.ndarray:
     """Look an array up at the voxel centres of another grid.
 
     Args:
         array: (C, z, y, x) on ``source``.
         source: Grid of the array.
         target: Grid wanted.
-        nearest: True for labels: nearest voxel, 0 outside the source. False for images: linear, edge values outside.
+        nearest: True for labels: nearest voxel. False for images: linear.
+        outside: Value outside the source; None: 0 for labels, edge values for images.
 
     Returns:
         (C, z, y, x) on ``target``: in the array's dtype if nearest, else float32.
@@ -229,7 +254,40 @@ def resample_onto(array: np.ndarray, source: Grid, target: Grid, nearest: bool) 
             target.shape,
             output=result,
             order=0 if nearest else 1,
-            mode="grid-constant" if nearest else "nearest",
+            mode="nearest" if outside is None and not nearest else "grid-constant",
+            cval=outside or 0.0,
             prefilter=False,
         )
     return out
+
+
+def shear_deg(grid: Grid) -> float:
+    """How far the axes are from right angles at most, in degrees.
+
+    >>> tilted = canonical_affine((1.0, 1.0, 1.0)); tilted[1, 0] = np.tan(np.radians(20))
+    >>> round(shear_deg(Grid((2, 2, 2), tilted)), 6)
+    20.0
+    """
+    directions = grid.affine[:3, :3] / np.linalg.norm(grid.affine[:3, :3], axis=0)
+    cosines = (directions.T @ directions)[np.triu_indices(3, 1)]
+    return float(np.degrees(np.arcsin(np.clip(np.abs(cosines).max(), 0.0, 1.0))))
+
+
+def upright(grid: Grid) -> Grid:
+    """The smallest grid with axes at right angles that holds every voxel of a canonical grid with a shear.
+
+    The plane of the two finest axes, and the direction of the finest, stay as they are, so that the slices of a tilted
+    CT are only shifted against each other; the coarsest axis becomes the normal, with the slices' true distance.
+    """
+    order = np.argsort(np.round(grid.spacing_mm, 6)[::-1], kind="stable")  # of equal ones x, then y
+    axes = [2 - int(axis) for axis in order]
+    rotation, steps = np.linalg.qr(grid.affine[:3, axes])
+    affine = np.eye(4)
+    affine[:3, axes] = rotation * np.diag(steps)  # what is left of each axis, pointing where it pointed
+    corners = np.array([(*corner, 1.0) for corner in product(*((0.0, n - 1.0) for n in grid.shape))]).T
+    affine[:3, 3] = grid.affine[:3, 3]
+    indices = np.linalg.solve(affine, grid.affine @ corners)[:3]
+    low, high = np.floor(indices.min(axis=1) + SAME_VOX), np.ceil(indices.max(axis=1) - SAME_VOX)
+    affine[:3, 3] = (affine @ [*(low + _NO_TIE_VOX), 1.0])[:3]
+    z, y, x = (int(extent) + 1 for extent in high - low)
+    return Grid((z, y, x), affine)

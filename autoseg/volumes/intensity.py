@@ -13,7 +13,7 @@ Sketch = tuple[int, float, float, np.ndarray]
 
 QUANTILES = 257
 
-_CHUNK = 1 << 20  # values counted at a time; keeps the memory small
+_CHUNK = 1 << 17  # values taken at a time, so that their wide copies stay in the processor's cache
 
 
 def sketch(values: np.ndarray) -> Sketch:
@@ -33,21 +33,28 @@ def sketch(values: np.ndarray) -> Sketch:
         raise ValueError("cannot sketch an empty set of values")
     if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
         return _sketch_counted(values)
-    mean = float(values.mean(dtype=np.float64))
-    std = float(values.std(dtype=np.float64))
+    mean, std = _moments(values)
     lower, upper, share = _ranks(values.size)
     ordered = np.sort(values)
     return values.size, mean, std, _between(ordered[lower], ordered[upper], share)
 
 
+def _moments(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation in float64, without a copy of all values in float64."""
+    pieces = [values[start : start + _CHUNK] for start in range(0, values.size, _CHUNK)]
+    mean = float(np.sum([piece.sum(dtype=np.float64) for piece in pieces])) / values.size
+    squares = np.sum([np.square(piece.astype(np.float64) - mean).sum() for piece in pieces])
+    return mean, float(np.sqrt(squares / values.size))
+
+
 def _sketch_counted(values: np.ndarray) -> Sketch:
     """The same from a histogram: 8 and 16 bit integers take few values, and counting is far faster than sorting."""
-    limits = np.iinfo(values.dtype)
-    counts = np.zeros(limits.max - limits.min + 1, np.int64)
+    low, high = int(values.min()), int(values.max())
+    counts = np.zeros(high - low + 1, np.int64)
     for start in range(0, values.size, _CHUNK):
-        chunk = values[start : start + _CHUNK].astype(np.intp) - limits.min
-        counts += np.bincount(chunk, minlength=counts.size)
-    grey = np.arange(limits.min, limits.max + 1, dtype=np.float64)
+        chunk = values[start : start + _CHUNK]
+        counts += np.bincount(np.subtract(chunk, low, dtype=np.intp), minlength=counts.size)
+    grey = np.arange(low, high + 1, dtype=np.float64)
     mean = float(counts @ grey) / values.size
     std = float(np.sqrt(counts @ (grey - mean) ** 2 / values.size))
     lower, upper, share = _ranks(values.size)

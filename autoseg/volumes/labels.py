@@ -136,18 +136,18 @@ def holes(mask: Mask) -> npt.NDArray[np.int32]:
     return np.maximum(inner.astype(np.int32) - 1, 0)  # the padding's pocket is number 1: it holds the first voxel
 
 
-def bounding_slices(mask: Mask) -> Slices | None:
-    """The smallest box around a mask; None where it is empty."""
+def bounding_slices(mask: Mask | Classes) -> Slices | None:
+    """The smallest box around what is not zero in a mask, or in unsigned class indices; None where all is."""
     if not mask.size:
         return None
     spans: list[slice] = []
     rest = mask
     for _ in range(3):  # each pass projects away one axis, so that later passes are cheap
-        hit = np.flatnonzero(rest.reshape(len(rest), -1).any(axis=1))
+        hit = np.flatnonzero(rest.max(axis=tuple(range(1, rest.ndim))))
         if not len(hit):
             return None
         spans.append(slice(int(hit[0]), int(hit[-1]) + 1))
-        rest = np.asarray(rest.any(axis=0))
+        rest = np.asarray(rest[spans[-1]].max(axis=0))
     return (spans[0], spans[1], spans[2])
 
 

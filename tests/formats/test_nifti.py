@@ -229,7 +229,7 @@ def damaged(tmp_path, how):
         ("lfs", "git lfs pull"),
         ("annex", "git-annex"),
         ("page", "web page"),
-        ("text", "not a single-file NIfTI"),
+        ("text", "not a NIfTI image"),
         ("dims", "axes"),
         ("zero axis", "holds no voxel"),
     ],
@@ -303,7 +303,7 @@ def test_sform_comes_first_and_a_useless_one_falls_back_to_qform(tmp_path):
     singular = np.diag([1.0, 0.0, 1.0, 1.0])
     repaired = formats.read(written_with(path, forms(singular, affine_of("RAS"))))
     assert repaired.grid.orientation == "RAS"
-    assert any("sform" in note for note in repaired.notes)
+    assert any("sform" in repair.reason for repair in repaired.repairs)
 
 
 def test_without_orientation_or_size_the_volume_says_so(tmp_path):

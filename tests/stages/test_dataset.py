@@ -8,10 +8,9 @@ import nibabel
 import numpy as np
 import pytest
 
-from autoseg import records
+from autoseg import machine, records
 from autoseg.contracts import CaseScan, Settings
 from autoseg.errors import DataError, Interrupted
-from autoseg.intake import workers
 from autoseg.phantoms import write_msd, write_nnunet, write_pairs
 from autoseg.stages import dataset as stage
 from autoseg.workspace import DatasetFolder
@@ -158,7 +157,7 @@ def test_the_digest_covers_content_and_nothing_else(source, tmp_path, out):
 def test_processes_give_the_same_as_none(source, tmp_path, monkeypatch):
     one = run(source, DatasetFolder(tmp_path / "a"))
     monkeypatch.setattr(stage, "_PAYS_FROM_BYTES", 0)
-    monkeypatch.setattr(workers, "cores", lambda: 2)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
     assert stage._processes([stage.Task(source, case, 1, None, None) for case in one.cases]) == 2
     two = run(source, DatasetFolder(tmp_path / "b"))
     assert records.digest(one) == records.digest(two)
@@ -361,6 +360,10 @@ def test_masks_without_geometry_must_have_the_shape_of_the_image(tmp_path, out):
 # -------------------------------------------------------------------------------------------------- intensities
 
 
+@pytest.mark.fault(31, "some voxels are NaN", "replaced by the smallest finite value, with their number")
+@pytest.mark.fault(
+    32, "some voxels are infinite", "replaced by the smallest or largest finite value, with their number"
+)
 def test_nan_and_infinity_are_replaced_and_told(source, out):
     image = noise()
     low, high = image.min(), image.max()
@@ -373,11 +376,17 @@ def test_nan_and_infinity_are_replaced_and_told(source, out):
     assert kept[0, 0, :3].tolist() == [low, high, low]
 
 
-def test_nothing_but_nan_is_quarantined(source, out):
-    nifti(source / "images" / "case_0.nii.gz", np.full(SHAPE, np.nan, np.float32))
+@pytest.mark.fault(31, "more than nine tenths of the voxels are NaN", "quarantined, with their number")
+@pytest.mark.parametrize("finite", [0, 20])
+def test_hardly_anything_but_nan_is_quarantined(source, out, finite):
+    image = np.full(SHAPE, np.nan, np.float32)
+    image.ravel()[:finite] = 1.0
+    nifti(source / "images" / "case_0.nii.gz", image)
     assert entry(run(source, out), "case_0").verdict == "quarantined"
+    assert f"{960 - finite} of 960" in entry(run(source, out), "case_0").reason
 
 
+@pytest.mark.fault(33, "every voxel of the image has one value", "quarantined if something is labelled, else told")
 def test_a_constant_image_with_a_label_is_quarantined_without_one_it_is_a_negative(source, out):
     nifti(source / "images" / "case_0.nii.gz", np.zeros(SHAPE, np.float32))
     assert "every voxel" in entry(run(source, out), "case_0").reason

@@ -80,9 +80,14 @@ def test_broken_files_say_what_is_wrong(tmp_path):
     path = tmp_path / "image.nrrd"
     write(path)
     raw = path.read_bytes()
-    for content in (raw[: len(raw) // 2], b"not an image at all, really", raw[:20]):
+    for content, said in (
+        (raw[:-20], "gzip stream ends early"),
+        (raw[: len(raw) - 4] + b"oops", "gzip stream is damaged"),
+        (b"not an image at all, really", "not an NRRD"),
+        (raw[:20], "damaged at 'sizes"),
+    ):
         path.write_bytes(content)
-        with pytest.raises(UnreadableFile, match="cannot be read"):
+        with pytest.raises(UnreadableFile, match=said):
             formats.read(path)
     (tmp_path / "lone.mhd").write_text("ObjectType = Image\nNDims = 3\nDimSize = 2 2 2\nElementDataFile = gone.raw\n")
     with pytest.raises(UnreadableFile):
