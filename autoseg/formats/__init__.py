@@ -15,7 +15,7 @@ from types import ModuleType
 
 import numpy as np
 
-from autoseg.errors import LabelError, UnreadableFile, UsageError
+from autoseg.errors import UnreadableFile, UsageError
 from autoseg.formats import content, metaimage, nifti, nrrd, raster, tiff
 from autoseg.formats.dicom import sniff
 from autoseg.formats.volume import Repair, Structures, Volume
@@ -228,12 +228,7 @@ def write_label(
     writer = READERS.get(suffix(path))
     if writer is None or suffix(path) in _LOSSY or writer is not READERS.get(suffix(like)):
         raise UsageError(f"{path}: cannot store labels of {like.name} so; use the suffix {mask_suffix(like)!r}")
-    if colours and writer in (nrrd, metaimage):
-        raise LabelError(f"{path}: {_FAMILIES[writer]} files of colours are not written; convert the images to NIfTI")
-    if colours:
-        writer.write_label(path, labels, like, colours=True)
-    else:
-        writer.write_label(path, labels, like)
+    writer.write_label(path, labels, like, colours=colours)
     return None
 
 

@@ -15,7 +15,7 @@ from isal import isal_zlib
 from autoseg.errors import GeometryError, UnreadableFile
 from autoseg.formats import content as bytes_of
 from autoseg.formats import voxelfile
-from autoseg.formats.volume import Repair, Volume, channel_names, check_size, native, smallest_dtype
+from autoseg.formats.volume import Repair, Volume, channel_names, check_size, native, smallest_dtype, unpacked
 from autoseg.records import write_bytes
 from autoseg.volumes.geometry import Grid
 
@@ -188,20 +188,21 @@ def _place(header: _Header) -> tuple[np.ndarray, tuple[Repair, ...]]:
     return voxelfile.affine(header.path, steps, origin), repairs
 
 
-def write_label(path: Path, labels: np.ndarray, like: Path) -> None:
+def write_label(path: Path, labels: np.ndarray, like: Path, *, colours: bool = False) -> None:
     """Write labels with the geometry of another MetaImage, in its words. See ``formats.write_label``."""
     header = _header(like, bytes_of.load(like))
     axes = min(len(header.sizes), 3)
     expected = (1, *header.sizes[:axes][::-1])[-3:]
     if labels.shape != expected:
         raise GeometryError(f"{path}: labels of shape {labels.shape} do not fit {like}, which has {expected}")
-    values = labels.astype(smallest_dtype(labels))
+    values = np.moveaxis(unpacked(labels), 0, -1) if colours else labels.astype(smallest_dtype(labels))
     body = isal_zlib.compress(values.astype(values.dtype.newbyteorder("<")).tobytes(), 2)
     beside = path.with_name(f"{path.stem}.zraw")
     detached = path.suffix.lower() == ".mhd"
     fields = {
         "ObjectType": "Image", "NDims": str(axes), "BinaryData": "True", "BinaryDataByteOrderMSB": "False",
         "CompressedData": "True", "CompressedDataSize": str(len(body)), **_geometry(header, axes),
+        **({"ElementNumberOfChannels": "3"} if colours else {}),
         "ElementType": _NAMES[values.dtype.str[1:]], "ElementDataFile": beside.name if detached else "LOCAL",
     }  # fmt: skip
     head = "".join(f"{name} = {value}\n" for name, value in fields.items()).encode("latin-1")

@@ -13,7 +13,7 @@ from autoseg.errors import GeometryError, UnreadableFile
 from autoseg.formats import content as bytes_of
 from autoseg.formats import voxelfile
 from autoseg.formats.nrrd_header import TYPES, Header, is_mine, parse, place
-from autoseg.formats.volume import Volume, channel_names, check_size, native, smallest_dtype
+from autoseg.formats.volume import Volume, channel_names, check_size, native, smallest_dtype, unpacked
 from autoseg.records import write_bytes
 from autoseg.volumes.geometry import Grid
 
@@ -22,6 +22,7 @@ __all__ = ["is_mine", "read", "write_label"]
 _ENCODINGS = {"gz": "gzip", "bz2": "bzip2", "txt": "ascii", "text": "ascii"}
 _COLOURS = {"rgb-color": 3, "rgba-color": 4}
 _PER_AXIS = ("sizes", "space directions", "spacings", "thicknesses", "axis mins", "axis maxs", "centers", "kinds")
+_COLOUR_AXIS = dict(zip(_PER_AXIS, ("3", "none", "NaN", "NaN", "NaN", "NaN", "???", "RGB-color"), strict=True))
 _OF_THE_WHOLE = ("space", "space dimension", "space units", "space origin")
 
 
@@ -99,20 +100,21 @@ def _skipped(header: Header, block: memoryview, promised_bytes: int, encoding: s
     return block[start + int(skip) :]
 
 
-def write_label(path: Path, labels: np.ndarray, like: Path) -> None:
+def write_label(path: Path, labels: np.ndarray, like: Path, *, colours: bool = False) -> None:
     """Write labels with the geometry of another NRRD file, in its words. See ``formats.write_label``."""
     header = parse(like, bytes_of.load(like))
     spatial = header.spatial
     expected = (1, 1, 1, *(header.sizes[axis] for axis in reversed(spatial)))[-3:]
     if labels.shape != expected:
         raise GeometryError(f"{path}: labels of shape {labels.shape} do not fit {like}, which has {expected}")
-    values = labels.astype(smallest_dtype(labels))
-    lines = [header.magic, f"type: {TYPES[values.dtype.str[1:]][-1]}", f"dimension: {len(spatial)}"]
+    values = np.moveaxis(unpacked(labels), 0, -1) if colours else labels.astype(smallest_dtype(labels))
+    lines = [header.magic, f"type: {TYPES[values.dtype.str[1:]][-1]}", f"dimension: {len(spatial) + colours}"]
     lines += [f"{name}: {header.fields[name]}" for name in _OF_THE_WHOLE if name in header.fields]
     for name in _PER_AXIS:
         words = header.words(name)
         if len(words) == len(header.sizes):
-            lines.append(f"{name}: {' '.join(words[axis] for axis in spatial)}")
+            colour = [_COLOUR_AXIS[name]] if colours else []
+            lines.append(f"{name}: {' '.join([*colour, *(words[axis] for axis in spatial)])}")
     lines += ["encoding: gzip", "endian: little"]
     body = bytes_of.gzip(values.astype(values.dtype.newbyteorder("<")).tobytes())
     if path.suffix.lower() == ".nhdr":

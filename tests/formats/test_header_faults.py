@@ -260,7 +260,7 @@ def test_slopes_that_are_no_numbers(tmp_path, slope, inter):
         formats.read(written(tmp_path / "a.nii", fields(scl_slope=slope, scl_inter=inter), array))
 
 
-@pytest.mark.fault(35, "one voxel of 1e30", "kept; quantiles, in float64, are those of the rest")
+@pytest.mark.fault(35, "one voxel of 1e30", "clipped to the largest sane value; statistics are those of the rest")
 def test_a_hot_voxel_does_not_spoil_the_statistics(tmp_path):
     source = folder_of_pairs(tmp_path)
     image = noise()
@@ -269,7 +269,7 @@ def test_a_hot_voxel_does_not_spoil_the_statistics(tmp_path):
     made, scans = dataset.inspect(source, Settings())
     [found] = [scan for scan in scans if scan.case == "case_0"]
     assert 140 < found.overall[0].quantiles[254] < 200
-    assert found.overall[0].quantiles[256] == pytest.approx(1e30)
+    assert found.overall[0].quantiles[256] < 1e3
     assert np.isfinite([found.overall[0].mean, found.overall[0].std]).all()
 
 

@@ -83,10 +83,13 @@ def test_where_all_have_1_mm_nothing_is_a_placeholder(tmp_path):
 
 
 @pytest.mark.fault(21, "micrometres in the header", "pointed out with the factor, never rescaled")
-@pytest.mark.parametrize(("factor", "unit"), [(1000, "micrometres"), (0.1, "centimetres")])
-def test_other_units(source, factor, unit):
-    write(source, 7, tissue(7), affine(0.98 * factor, 0.98 * factor, 3.3 * factor))
-    assert f"looks like {unit} taken for millimetres" in told(source)["case_7"]
+@pytest.mark.parametrize(("usual", "odd", "unit"), [(0.01, 10, "micrometres"), (1, 0.1, "centimetres")])
+def test_other_units(tmp_path, usual, odd, unit):
+    folder_of_pairs(tmp_path, 20)
+    for number in range(20):
+        size = odd if number == 7 else usual
+        write(tmp_path, number, tissue(number), affine(0.98 * size, 0.98 * size, 3.3 * size))
+    assert f"looks like {unit} taken for millimetres" in told(tmp_path)["case_7"]
 
 
 @pytest.mark.fault(30, "one case with another slice distance", "pointed out with the axis and what the others have")

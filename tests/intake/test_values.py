@@ -380,12 +380,12 @@ def test_nothing_but_empty_labels(source, out):
     assert caught.value.exit_code == 3
 
 
-@pytest.mark.fault(48, "a class in only one case", "told: it can be learned or validated, not both")
+@pytest.mark.fault(48, "a class in only one case", "told: no model that learns it is tested on it")
 def test_a_class_in_one_case_only(source, out):
     label = ball()
     label[8:10, 6:8, 5:7] = 2
     nifti(source / "masks" / "case_0.nii.gz", label)
-    assert "label_2 occurs in one case only, case_0" in notes(run(source, out))
+    assert "label_2 occurs in one subject only (case_0)" in notes(run(source, out))
 
 
 @pytest.mark.fault(52, "a case in which everything is marked as not annotated", "kept for prediction only, and told")
