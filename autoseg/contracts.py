@@ -41,6 +41,7 @@ class Settings(Record):
     device_gb: float | None = None  # memory to plan for; null: what is free, or what an nnU-Net planner assumes
     configurations: tuple[ConfigurationName, ...] | None = None  # null: the planner's choice, also below
     spacing_mm: Spacing | None = None  # of the full resolution, along canonical (z, y, x)
+    layout: str | None = None  # how to read the source where it can be read in several ways; null: as it looks
 
     @property
     def wishes(self) -> Wishes:
@@ -133,6 +134,7 @@ class Case(Record):
     label: str | None = None  # null: none, or one file per structure
     structures: tuple[StructureFile, ...] = ()
     given_holdout: bool = False  # the source itself sets it apart (imagesTs with labels)
+    given_fold: int | None = None  # the fold that the source wants it validated in; null: says nothing
 
     @property
     def label_files(self) -> tuple[str, ...]:
@@ -176,6 +178,7 @@ class Audit(Record):
 
     entries: tuple[AuditEntry, ...]
     left_over: tuple[str, ...] = ()
+    left_over_because: tuple[str, ...] = ()  # one sentence for each
 
 
 class Split(Record):

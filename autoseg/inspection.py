@@ -1,10 +1,12 @@
 """What is in a folder, what is wrong with it and what would be done: the answer of ``autoseg inspect``."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from autoseg.contracts import AuditEntry, Label, Settings
+from autoseg.contracts import AuditEntry, Case, Label, Settings
+from autoseg.layouts.found import example
 from autoseg.stages.dataset import inspect as look
 from planners.contracts import Record, Spacing
 
@@ -21,18 +23,28 @@ class Inspection(Record):
     regions: tuple[str, ...]
     spacing_mm: Spacing | None = None  # median; null: the files know of none
     orientation: tuple[str, ...]  # axis codes that occur, most frequent first
+    examples: tuple[str, ...] = ()  # some cases: images -> label
+    subjects: int = 0
     left_over: tuple[str, ...]
+    left_over_because: tuple[str, ...] = ()  # one sentence for each
     audit: tuple[AuditEntry, ...]
 
 
-def inspect(source: Path) -> Inspection:
+_EXAMPLES = 3
+
+
+def inspect(source: Path, layout: str | None = None) -> Inspection:
     """Look at a folder as ``autoseg run`` would, opening every file; writes nothing.
+
+    Args:
+        source: The folder, or a table of cases in it.
+        layout: How to read it where it can be read in several ways.
 
     Raises:
         LayoutError: No cases can be made out.
         DataError: The folder as a whole cannot be used.
     """
-    dataset, scans = look(source, Settings())
+    dataset, scans = look(source, Settings(layout=layout))
     counted = Counter(scan.orientation for scan in scans)
     known = [scan.spacing_mm for scan in scans if scan.spacing_known]
     return Inspection(
@@ -45,9 +57,19 @@ def inspect(source: Path) -> Inspection:
         regions=tuple(region.name for region in dataset.labels.regions),
         spacing_mm=_median(known),
         orientation=tuple(code for code, _ in counted.most_common()),
+        examples=tuple(example(case) for case in _examples(dataset.cases)),
+        subjects=len({case.subject for case in dataset.cases}),
         left_over=dataset.audit.left_over,
+        left_over_because=dataset.audit.left_over_because,
         audit=dataset.audit.entries,
     )
+
+
+def _examples(cases: Sequence[Case]) -> list[Case]:
+    """The first cases with a label, and one without if there is one."""
+    labelled = [case for case in cases if case.labelled]
+    unlabelled = [case for case in cases if not case.labelled]
+    return labelled[: _EXAMPLES - 1] + unlabelled[:1]
 
 
 def _median(spacings: list[Spacing]) -> Spacing | None:

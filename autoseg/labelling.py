@@ -4,7 +4,7 @@ Files may hold 0 and 255, gaps, negative values, or whole numbers stored as floa
 k-th label. Where nobody declared the labels, the values that occur are the labels.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -83,6 +83,16 @@ def infer(values: Iterable[int]) -> LabelSet:
     if len(found) == 1:
         return LabelSet(labels=(Label(name="foreground", value=found[0]),))
     return LabelSet(labels=tuple(Label(name=f"label_{value}", value=value) for value in found))
+
+
+def named(labels: LabelSet, names: Mapping[int, str]) -> LabelSet:
+    """Exclusive labels, called as ``names`` says of their values.
+
+    >>> named(infer([0, 1, 3]), {1: "liver", 2: "spleen"}).targets
+    ('liver', 'label_3')
+    """
+    called = tuple(label.model_copy(update={"name": names.get(label.value, label.name)}) for label in labels.labels)
+    return labels.model_copy(update={"labels": called})
 
 
 def class_of(labels: LabelSet) -> dict[int, int]:

@@ -7,15 +7,18 @@ import typer
 from autoseg.cli import options
 
 
-def inspect(source: options.Source, as_json: options.Json = False) -> None:
+def inspect(source: options.Source, layout: options.Layout = None, as_json: options.Json = False) -> None:
     """Show what is in a folder, what is wrong with it and what would be done; writes nothing in it."""
     from autoseg.inspection import inspect as look
 
-    found = look(source)
+    found = look(source, layout)
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
         return
-    typer.echo(f"{source}: layout {found.layout}, {found.dimension}D, {found.cases} cases, {found.labelled} labelled")
+    counts = f"{found.cases} usable cases of {found.subjects} subjects, {found.labelled} labelled"
+    typer.echo(f"{source}: layout {found.layout}, {found.dimension}D, {counts}")
+    for one in found.examples:
+        typer.echo(f"  e.g. {_on_one_line(one)}")
     typer.echo(f"  channels:    {', '.join(found.channels)}")
     typer.echo(f"  labels:      {', '.join(f'{label.name} = {label.value}' for label in found.labels)}")
     typer.echo(f"  spacing mm:  {' x '.join(f'{s:.3g}' for s in found.spacing_mm) if found.spacing_mm else 'unknown'}")
@@ -24,6 +27,11 @@ def inspect(source: options.Source, as_json: options.Json = False) -> None:
         if entry.verdict != "ok" or entry.reason:
             verdict = "note" if entry.verdict == "ok" else entry.verdict
             what = f"; {entry.repair}" if entry.repair else ""
-            typer.echo(f"  {verdict}: {entry.case}: {entry.reason}{what}")
-    for path in found.left_over:
-        typer.echo(f"  left over: {json.dumps(path)}")
+            typer.echo(f"  {verdict}: {_on_one_line(f'{entry.case}: {entry.reason}{what}')}")
+    for path, why in zip(found.left_over, found.left_over_because, strict=True):
+        typer.echo(f"  left over: {json.dumps(path, ensure_ascii=False)}: {_on_one_line(why)}")
+
+
+def _on_one_line(text: str) -> str:
+    """Without control characters, which names of files may hold: no name can forge a line of its own."""
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -13,7 +13,9 @@ from autoseg.workspace import Workspace
 from planners import registry
 from planners.contracts import ConfigurationName, Preset, Spacing
 
-Source = Annotated[Path, typer.Argument(help="Folder with images and masks, in any layout.", show_default=False)]
+Source = Annotated[
+    Path, typer.Argument(help="Folder with images and masks in any layout, or a table of cases.", show_default=False)
+]
 Out = Annotated[Path, typer.Argument(help="Run folder: new, empty, or one to resume.", show_default=False)]
 Hours = Annotated[
     float | None, typer.Option(help="Upper bound on wall-clock hours, summed over restarts. Default: by preset.")
@@ -37,6 +39,9 @@ Configurations = Annotated[
 SpacingMm = Annotated[
     str | None, typer.Option("--spacing", help="Of the full resolution, in mm along z,y,x, e.g. 3,0.8,0.8.")
 ]
+Layout = Annotated[
+    str | None, typer.Option(help="How to read SOURCE where it can be read in several ways; inspect says which.")
+]
 Replan = Annotated[bool, typer.Option("--replan", help="Redo what depends on changed data or settings.")]
 KeepPlan = Annotated[bool, typer.Option("--keep-plan", help="Redo changed cases and training under the present plan.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -54,6 +59,7 @@ def settings(
     device_gb: float | None,
     configurations: str | None = None,
     spacing: str | None = None,
+    layout: str | None = None,
 ) -> Settings:
     """Check what was typed.
 
@@ -80,6 +86,7 @@ def settings(
         device_gb=_gigabytes(device_gb),
         configurations=None if configurations is None else _names(configurations),
         spacing_mm=None if spacing is None else _spacing(spacing),
+        layout=layout,
     )
 
 

@@ -28,12 +28,13 @@ def run(
     device_gb: options.DeviceGb = None,
     configurations: options.Configurations = None,
     spacing: options.SpacingMm = None,
+    layout: options.Layout = None,
     replan: options.Replan = False,
     keep_plan: options.KeepPlan = False,
 ) -> None:
     """Plan, train, cross-validate, select, predict and report; resumes what was interrupted."""
     asked = options.settings(
-        hours, preset, device, holdout, folds, seed, deterministic, planner, device_gb, configurations, spacing
+        hours, preset, device, holdout, folds, seed, deterministic, planner, device_gb, configurations, spacing, layout
     )
     redo = _redo(replan, keep_plan)
     from autoseg import pipeline

@@ -5,7 +5,7 @@ opens a file. What has to change in stored volumes is returned as ``Change``.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoseg.contracts import CaseScan, LabelSet, TargetScan
@@ -14,7 +14,7 @@ from autoseg.intake.auditing import RGB, Finding
 from autoseg.intake.duplicates import sharing_subjects
 from autoseg.intake.examination import Examined
 from autoseg.intake.quarantine import quarantined, require_usable
-from autoseg.labelling import class_of, infer
+from autoseg.labelling import class_of, infer, named
 
 _STRAY_SHARE = 1e-4
 
@@ -49,13 +49,19 @@ class Settled:
         return tuple(item for item in self.examined if item.scan is not None)
 
 
-def settle(examined: Sequence[Examined], channels: tuple[str, ...] | None, labels: LabelSet | None) -> Settled:
+def settle(
+    examined: Sequence[Examined],
+    channels: tuple[str, ...] | None,
+    labels: LabelSet | None,
+    label_names: Mapping[int, str] | None = None,
+) -> Settled:
     """Bring all cases to one number of channels and one label set.
 
     Args:
         examined: All cases.
         channels: Declared names; None: nothing was declared.
         labels: Declared labels; None: the values that occur are the labels.
+        label_names: What values are called, where the labels are inferred.
 
     Raises:
         DataError: More than a fifth of the cases is unusable, none has a label, or all labels are empty.
@@ -64,7 +70,7 @@ def settle(examined: Sequence[Examined], channels: tuple[str, ...] | None, label
     items = [_without_stray_values(item, examined) if labels is None else item for item in examined]
     items, number = _same_channels(items, None if channels is None else len(channels))
     require_usable(items)
-    agreed = labels or _inferred(items)
+    agreed = labels or named(_inferred(items), label_names or {})
     changes = [_change(item, number, agreed) for item in items if item.scan is not None]
     items = sharing_subjects([_adopt(item, number, agreed) for item in items])
     _require_foreground(items)

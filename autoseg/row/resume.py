@@ -23,7 +23,7 @@ from planners.contracts import Parent, Provenance, StageRecord, Version
 S = TypeVar("S", bound=StageRecord)
 
 SETTINGS_OF: dict[str, tuple[str, ...]] = {
-    "dataset": ("holdout", "folds", "seed"),
+    "dataset": ("holdout", "folds", "seed", "layout"),
     "budget": ("device", "preset", "hours", "folds", "deterministic", "device_gb"),
     "plan": ("planner", "configurations", "spacing_mm"),
     "train": ("seed", "device"),

@@ -55,9 +55,9 @@ def dataset(
     """Find, audit, store and split the cases of a folder.
 
     Args:
-        source: The raw folder; never written to.
+        source: The raw folder, or a table of cases in it; never written to.
         out: Gets ``scans/``, ``volumes/`` and, when all is done, ``files.json``.
-        settings: ``holdout``, ``folds`` and ``seed`` are used.
+        settings: ``holdout``, ``folds``, ``seed`` and ``layout`` are used.
         exclude: A folder that does not count although it may lie in ``source``.
         notify: Told after each case.
 
@@ -72,7 +72,7 @@ def dataset(
     for stale in (out.path / "scans", out.path / "volumes"):
         if stale.exists():
             shutil.rmtree(stale)
-    found, settled = _look_and_settle(source, exclude, out, notify)
+    found, settled = _look_and_settle(source, exclude, settings.layout, out, notify)
     for change in settled.changes:
         _rewrite(out, change)
     for scan in _scans(settled):
@@ -84,7 +84,7 @@ def dataset(
 
 def inspect(source: Path, settings: Settings) -> tuple[Dataset, tuple[CaseScan, ...]]:
     """The same judgement without writing anything anywhere; raises the same errors."""
-    found, settled = _look_and_settle(source, None, None, silent)
+    found, settled = _look_and_settle(source, None, settings.layout, None, silent)
     return _record(found, settled, settings), _scans(settled)
 
 
@@ -103,13 +103,13 @@ def remember(source: Path, out: DatasetFolder) -> None:
 
 
 def _look_and_settle(
-    source: Path, exclude: Path | None, out: DatasetFolder | None, notify: Notify
+    source: Path, exclude: Path | None, layout: str | None, out: DatasetFolder | None, notify: Notify
 ) -> tuple[layouts.Found, Settled]:
-    found = layouts.find(source, exclude)
+    found = layouts.find(source, exclude, layout)
     channels = None if found.channels is None else len(found.channels)
-    tasks = [Task(source, case, channels, found.labels, out) for case in found.cases]
+    tasks = [Task(layouts.folder_of(source), case, channels, found.labels, out) for case in found.cases]
     examined = _examine(tasks, notify)
-    return found, settle(examined, found.channels, found.labels)
+    return found, settle(examined, found.channels, found.labels, found.label_names)
 
 
 def _examine(tasks: Sequence[Task], notify: Notify) -> list[Examined]:
@@ -177,6 +177,7 @@ def _record(found: layouts.Found, settled: Settled, settings: Settings) -> Datas
         audit=Audit(
             entries=(*_remarks(found, settled.labels, scans), *(entry(item) for item in settled.examined)),
             left_over=found.left_over,
+            left_over_because=found.left_over_because,
         ),
     )
 

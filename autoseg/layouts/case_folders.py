@@ -1,0 +1,140 @@
+"""Finding the folders that are one case each, and what their files are called inside them."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from autoseg.layouts import channel_files, names
+from autoseg.layouts.tree import Tree
+
+_DEEPEST = 4
+_SEPARATORS = "-_. "
+
+Stems = Mapping[str, str]
+"""Names without suffix, by file."""
+
+
+@dataclass(frozen=True)
+class CaseFolder:
+    """A folder and its files by role: their path in it, without suffix and without the case's own name."""
+
+    path: str
+    roles: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Its own name."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def own_pairs(self) -> int:
+        """Masks that are called like an image of the folder, apart from words for images and masks."""
+        masks = {names.structure(_last(role)) for role in self.roles if names.is_mask_name(role)} - {""}
+        images = {_last(role) for role in self.roles if not names.is_mask_name(role)}
+        return max(len(masks & images), len(masks & {names.structure(image) for image in images}))
+
+
+def case_folders(tree: Tree) -> list[CaseFolder]:
+    """The case folders of a tree; empty if there is no such level."""
+    for depth in range(_DEEPEST, 0, -1):
+        files = _at_depth(tree, depth)
+        if files and _is_level_of_cases(files) and not any(tree.has(f"{folder}/dataset.json") for folder in files):
+            folders = _with_roles(files)
+            if len(folders) > 1 or _is_case_alone(folders[0]):
+                return folders
+    return []
+
+
+def _at_depth(tree: Tree, depth: int) -> dict[str, list[str]]:
+    """Images by the folder at this depth that they lie in, at whatever depth below."""
+    found: dict[str, list[str]] = {}
+    for file in tree.images:
+        parts = file.split("/")
+        if len(parts) > depth:
+            found.setdefault("/".join(parts[:depth]), []).append(file)
+    return found
+
+
+def _is_level_of_cases(files: Mapping[str, Sequence[str]]) -> bool:
+    """Whether some folder has images and masks, and few have only masks."""
+    kinds = [_kinds(folder, members) for folder, members in files.items()]
+    complete = sum(kind == {True, False} for kind in kinds)
+    only_masks = sum(kind == {True} for kind in kinds)
+    by_content = not any(True in kind for kind in kinds) and _alike(files)
+    return (complete > 0 and only_masks <= complete) or by_content
+
+
+def _kinds(folder: str, files: Sequence[str]) -> set[bool]:
+    """Whether a folder holds masks (True), images (False) or both; all are masks in a folder that is called so."""
+    kinds = {_says_mask(file, folder) for file in files}
+    return {True} if len(kinds) == 1 and names.is_mask_name(folder) else kinds
+
+
+def _says_mask(file: str, folder: str) -> bool:
+    inside = file.removeprefix(f"{folder}/")
+    return names.is_mask_name(str(PurePosixPath(inside).with_name(channel_files.stem(inside))))
+
+
+def _last(role: str) -> str:
+    return role.rpartition("/")[2]
+
+
+def _alike(files: Mapping[str, Sequence[str]]) -> bool:
+    """Several folders whose own files have the same two or more names, none of which says what it is."""
+    inner = [{channel_files.stem(file) for file in members} for members in files.values()]
+    return len(files) > 1 and len(set.intersection(*inner)) > 1
+
+
+def _is_case_alone(folder: CaseFolder) -> bool:
+    """A single folder has no other to share its roles with: it must speak for itself."""
+    images = [role for role in folder.roles if not names.is_mask_name(role)]
+    return folder.own_pairs < 2 and all("/" not in role or role.endswith("/") for role in images)
+
+
+# ----------------------------------------------------------------------------------------------------------- roles
+
+
+def _with_roles(files: Mapping[str, Sequence[str]]) -> list[CaseFolder]:
+    """Names of files inside their case: as they are, without the case's name, or without what all of a case share."""
+    ways = (_as_they_are, _without_folder, _without_common)
+    candidates = [[_case_folder(folder, members, way) for folder, members in files.items()] for way in ways]
+    return max(candidates, key=_shared)
+
+
+def _case_folder(folder: str, files: Sequence[str], way: Callable[[str, Stems], Stems]) -> CaseFolder:
+    stems = way(folder, {file: channel_files.stem(file) for file in files})
+    roles: dict[str, str] = {}
+    for file in files:
+        inner = PurePosixPath(file).relative_to(folder).parent.as_posix()
+        role = stems[file] if inner == "." else f"{inner}/{stems[file]}"
+        roles.setdefault(role, file)
+    return CaseFolder(folder, roles)
+
+
+def _as_they_are(folder: str, stems: Stems) -> Stems:
+    return stems
+
+
+def _without_folder(folder: str, stems: Stems) -> Stems:
+    """Without the name of the case's folder, or of those around it, at beginning or end."""
+    for name in sorted(set(folder.split("/")), key=len, reverse=True):
+        pattern = re.compile(rf"^{re.escape(name)}(?=[{_SEPARATORS}]|$)|(?<=[{_SEPARATORS}]){re.escape(name)}$", re.I)
+        stems = {file: pattern.sub("", stem).strip(_SEPARATORS) for file, stem in stems.items()}
+    return stems
+
+
+def _without_common(folder: str, stems: Stems) -> Stems:
+    """Without the beginning, up to a separator, that all files of the case share."""
+    start = os.path.commonprefix(list(stems.values()))
+    cut = max(start.rfind(separator) for separator in _SEPARATORS) + 1
+    return {file: stem[cut:] for file, stem in stems.items()} if len(stems) > 1 else stems
+
+
+def _shared(folders: Sequence[CaseFolder]) -> tuple[int, bool]:
+    """How many files have roles that at least half of the folders share; for one folder, whether its name is gone."""
+    counts = Counter(role for folder in folders for role in folder.roles)
+    shared = sum(count for count in counts.values() if 2 * count >= len(folders) and count > 1)
+    return shared, len(folders) == 1 and not any(folders[0].name in role for role in folders[0].roles)
