@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autoseg.contracts import Case
 from autoseg.errors import LayoutError, UsageError
-from autoseg.layouts import bids, case_names, cases, left_over, msd, nnunet, pairs, rows, table
+from autoseg.layouts import beside, bids, case_names, cases, left_over, msd, nnunet, pairs, rows, table
 from autoseg.layouts.choice import asked_for, decided
 from autoseg.layouts.found import Found
 from autoseg.layouts.inputs import find_inputs
@@ -27,8 +27,9 @@ LAYOUTS: dict[str, Callable[[Tree], Found | None]] = {
     "bids": bids.recognise,
     "pairs": pairs.recognise,
     "cases": cases.recognise,
+    "beside": beside.recognise,
 }
-_SPLIT_BY_FOLDERS = ("pairs", "cases")  # layouts in which a folder called "test" is all that tells
+_SPLIT_BY_FOLDERS = ("pairs", "cases", "beside")  # layouts in which a folder called "test" is all that tells
 
 
 def find(source: Path, exclude: Path | None = None, layout: str | None = None) -> Found:

@@ -1,12 +1,20 @@
-"""Masks that lie in the same folder as their images."""
+"""Masks that lie in the same folder as their images: one folder for all, or many with some cases in each.
+
+    a.png  a_mask.png
+    patient001/  patient001_frame01.nii.gz  patient001_frame01_gt.nii.gz  patient001_4d.nii.gz
+
+In many folders, an image without a mask is to be predicted if it is called like those that have one, but for its
+numbers; ``patient001_4d`` is of another kind.
+"""
 
 from collections.abc import Mapping
 
 from autoseg import formats
 from autoseg.layouts import channel_files, names
 from autoseg.layouts.appearance import looks_like_mask
+from autoseg.layouts.found import Found
 from autoseg.layouts.matching import Matched, match
-from autoseg.layouts.reading import Reading, united
+from autoseg.layouts.reading import Reading, described, united
 from autoseg.layouts.tree import Tree
 
 _BY_WORD = "masks are told from images by a word in the file name"
@@ -23,21 +31,24 @@ def flat(tree: Tree) -> list[Reading]:
     return _by_suffix(tree)
 
 
-def anywhere(tree: Tree) -> list[Reading]:
-    """Many folders, in each of which masks are called like the images that they lie beside."""
+def recognise(tree: Tree) -> Found | None:
+    """Many folders, in each of which masks are called like the images that they lie beside; None if it is not so."""
     in_folder = {folder: _here(tree, folder) for folder in tree.folders_with_images}
     used = {folder: reading for folder, reading in in_folder.items() if reading.matched.labelled}
     shapes = {_shape(case) for reading in used.values() for case in reading.matched.labelled}
     kept = {folder: _of_shape(reading, shapes) for folder, reading in used.items()}
     count = sum(len(reading.matched.images) + len(reading.matched.masks) for reading in kept.values())
-    return [united(kept)] if 2 * count > len(tree.images) else []  # else it is about something else
+    most = 2 * count > len(tree.images)  # else the folder is about something else
+    return described("beside", [united(kept)], tree) if most and kept else None
 
 
 def _here(tree: Tree, folder: str) -> Reading:
     files = channel_files.named(tree.images_in(folder), folder)
     mask_of = {names.structure(name): file for name, file in sorted(files.items()) if names.is_mask_name(name)}
+    mask_of.pop("", None)
     images: dict[str, tuple[str, ...]] = {name: (file,) for name, file in files.items() if not names.is_mask_name(name)}
-    return Reading(Matched(images, {image: mask_of[image] for image in images if image in mask_of}), _BY_WORD)
+    called = {image: names.structure(image) for image in images}
+    return Reading(Matched(images, {image: mask_of[key] for image, key in called.items() if key in mask_of}), _BY_WORD)
 
 
 def _of_shape(reading: Reading, shapes: set[str]) -> Reading:

@@ -66,6 +66,15 @@ def _first(columns: Sequence[str], pattern: re.Pattern[str], taken: Sequence[str
     return next((name for name in columns if name not in taken and pattern.match(plain(name))), None)
 
 
+def filled(cell: str) -> bool:
+    """Whether a cell says anything.
+
+    >>> filled("a.nii"), filled(" "), filled("N/A")
+    (True, False, False)
+    """
+    return cell.strip().lower() not in ("", "na", "n/a", "nan", "none", "null", "-")
+
+
 class Files:
     """The image files of a folder, for looking up what cells name: a path, or where that is unique a bare name."""
 
@@ -100,14 +109,14 @@ class Files:
 
     def mostly_in(self, table: Table, column: str) -> bool:
         """Whether most filled cells of a column name image files, or at least look as if they did."""
-        cells = [row[column] for row in table.rows if row[column].strip()]
+        cells = [row[column].strip() for row in table.rows if filled(row[column])]
         known = sum(self.find(cell, mask=False) is not None for cell in cells)
-        paths = sum(bool(formats.suffix(Path(cell.strip()))) for cell in cells)
-        return 2 * max(known, paths) > len(cells)
+        paths = sum(bool(formats.suffix(Path(cell))) or "/" in cell or "\\" in cell for cell in cells)
+        return bool(cells) and 2 * max(known, paths) > len(cells)
 
     def masks_in(self, table: Table, column: str) -> bool:
         """Whether all files that a column names are called masks, themselves or by their folder."""
-        cells = [row[column].strip() for row in table.rows if row[column].strip()]
+        cells = [row[column].strip() for row in table.rows if filled(row[column])]
         return all(names.is_mask_name(cell) for cell in cells)
 
     def _relative(self, cell: str) -> str:

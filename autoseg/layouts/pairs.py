@@ -11,13 +11,10 @@ images, or two the masks, and nothing tells them apart, each choice is a reading
 ``pairs:IMAGES,MASKS``. A ``dataset.json`` of unknown kind is used for its labels only.
 """
 
-from dataclasses import replace
-
-from autoseg.contracts import Case
-from autoseg.layouts import beside, declaration, label_names, siblings
+from autoseg.layouts import beside, siblings
 from autoseg.layouts.found import Found
 from autoseg.layouts.names import part_of
-from autoseg.layouts.reading import Reading, united
+from autoseg.layouts.reading import Reading, described, united
 from autoseg.layouts.tree import Tree
 
 
@@ -27,37 +24,8 @@ def recognise(tree: Tree) -> Found | None:
     Raises:
         LayoutError: There are pairs, but either side could be the masks.
     """
-    readings = beside.flat(tree) or siblings.readings(tree) or _parts(tree) or beside.anywhere(tree)
-    if not readings:
-        return None
-    first, *rivals = (_found(tree, reading) for reading in readings)
-    return replace(first, rivals=tuple(rivals))
-
-
-def _found(tree: Tree, reading: Reading) -> Found:
-    matched = reading.matched
-    cases = tuple(
-        Case(
-            case=name,
-            subject=name,
-            images=files,
-            label=matched.masks.get(name),
-            structures=matched.structures.get(name, ()),
-        )
-        for name, files in matched.images.items()
-    )
-    path = tree.root / "dataset.json"
-    content = declaration.read(path)
-    return Found(
-        layout="pairs",
-        channels=matched.channels,
-        labels=declaration.label_set(content or {}, path),
-        label_names=label_names.find(tree),
-        cases=cases,
-        notes=(reading.how, *declaration.remarks(content or {}, path)),
-        reasons=reading.reasons,
-        reading=reading.name,
-    )
+    readings = beside.flat(tree) or siblings.readings(tree) or _parts(tree)
+    return described("pairs", readings, tree)
 
 
 def _parts(tree: Tree) -> list[Reading]:

@@ -1,11 +1,14 @@
 """A reading of a folder of images and masks: which are which, and how that was told."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autoseg.contracts import StructureFile
+from autoseg.contracts import Case, StructureFile
+from autoseg.layouts import declaration, label_names
+from autoseg.layouts.found import Found
 from autoseg.layouts.matching import Matched
+from autoseg.layouts.tree import Tree
 
 
 @dataclass(frozen=True)
@@ -61,4 +64,38 @@ def united(parts: Mapping[str, Reading]) -> Reading:
         Matched(images, masks, structures, channels),
         how="; ".join(reading.how for reading in readings),
         reasons={path: why for reading in readings for path, why in reading.reasons.items()},
+    )
+
+
+def described(layout: str, readings: Sequence[Reading], tree: Tree) -> Found | None:
+    """The first of some readings as what was found, the others as its rivals; None without any."""
+    if not readings:
+        return None
+    first, *rivals = (_found(layout, reading, tree) for reading in readings)
+    return replace(first, rivals=tuple(rivals))
+
+
+def _found(layout: str, reading: Reading, tree: Tree) -> Found:
+    matched = reading.matched
+    cases = tuple(
+        Case(
+            case=name,
+            subject=name,
+            images=files,
+            label=matched.masks.get(name),
+            structures=matched.structures.get(name, ()),
+        )
+        for name, files in matched.images.items()
+    )
+    path = tree.root / "dataset.json"
+    content = declaration.read(path)
+    return Found(
+        layout=layout,
+        channels=matched.channels,
+        labels=declaration.label_set(content or {}, path),
+        label_names=label_names.find(tree),
+        cases=cases,
+        notes=(reading.how, *declaration.remarks(content or {}, path)),
+        reasons=reading.reasons,
+        reading=reading.name,
     )

@@ -128,8 +128,10 @@ def _row(line: int, cells: Mapping[str, str], told: Columns, files: Files, path:
         line=line,
         case=case_name(case, f"{path}: line {line}, column {told.case}") if case else "",
         cells=cells,
-        images=tuple((column, named(column, mask=False)) for column in told.images if cells[column].strip()),
-        labels=tuple((column, named(column, mask=True)) for column in _used_labels(told) if cells[column].strip()),
+        images=tuple((column, named(column, mask=False)) for column in told.images if columns.filled(cells[column])),
+        labels=tuple(
+            (column, named(column, mask=True)) for column in _used_labels(told) if columns.filled(cells[column])
+        ),
     )
 
 
@@ -141,7 +143,8 @@ def _used_labels(told: Columns) -> tuple[str, ...]:
 
 def _named(read: Sequence[_Row], told: Columns) -> list[_Row]:
     """Rows without a case's name are called after their label where they are channels of it, else after their image."""
-    shared = told.channel is not None and all(row.labels for row in read)
+    labels = {row.labels[0][1] for row in read if row.labels}
+    shared = told.channel is not None and all(row.labels for row in read) and len(labels) < len(read)
     keys = [(row.labels[0] if shared else row.images[0])[1] for row in read]
     stems = {key: channel_files.stem(key) for key in keys}
     if len(set(stems.values())) < len(stems):
