@@ -33,18 +33,14 @@ class Inspection(Record):
 _EXAMPLES = 3
 
 
-def inspect(source: Path, layout: str | None = None) -> Inspection:
-    """Look at a folder as ``autoseg run`` would, opening every file; writes nothing.
-
-    Args:
-        source: The folder, or a table of cases in it.
-        layout: How to read it where it can be read in several ways.
+def inspect(source: Path, settings: Settings = Settings()) -> Inspection:
+    """Look at a folder as ``autoseg run`` with these settings would, opening every file; writes nothing.
 
     Raises:
         LayoutError: No cases can be made out.
         DataError: The folder as a whole cannot be used.
     """
-    dataset, scans = look(source, Settings(layout=layout))
+    dataset, scans = look(source, settings)
     counted = Counter(scan.orientation for scan in scans)
     known = [scan.spacing_mm for scan in scans if scan.spacing_known]
     return Inspection(

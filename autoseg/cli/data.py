@@ -9,9 +9,10 @@ from autoseg.cli import options
 
 def inspect(source: options.Source, layout: options.Layout = None, as_json: options.Json = False) -> None:
     """Show what is in a folder, what is wrong with it and what would be done; writes nothing in it."""
+    from autoseg.contracts import Settings
     from autoseg.inspection import inspect as look
 
-    found = look(source, layout)
+    found = look(source, Settings(layout=layout))
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
         return

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from autoseg.contracts import Case
 from autoseg.errors import LayoutError, UsageError
-from autoseg.layouts import beside, bids, case_names, cases, left_over, msd, nnunet, pairs, rows, table
+from autoseg.layouts import beside, bids, case_names, cases, left_over, msd, nnunet, pairs, rows, table, together
 from autoseg.layouts.choice import asked_for, decided
 from autoseg.layouts.found import Found
 from autoseg.layouts.inputs import find_inputs
 from autoseg.layouts.names import part_of
-from autoseg.layouts.subjects import subjects
+from autoseg.layouts.subjects import by_folder, subjects
 from autoseg.layouts.tree import Tree, collapse, describe, folder_of, look
 
 __all__ = ["LAYOUTS", "Found", "find", "find_inputs", "folder_of"]
@@ -58,7 +58,7 @@ def find(source: Path, exclude: Path | None = None, layout: str | None = None) -
         raise LayoutError(f"{source}: laid out like {found.layout}, but holds no images; found: {describe(tree)}")
     named = [case.model_copy(update={"case": case_names.fit(case.case)}) for case in found.cases]
     distinct, twins = case_names.distinct(named, tree.root)
-    grouped, how = _grouped(_test_apart(found.layout, distinct), found.grouping)
+    grouped, how = _grouped(found.layout, _test_apart(found.layout, distinct), found.grouping)
     found = dataclasses.replace(found, cases=tuple(grouped), reasons={**found.reasons, **twins}, grouping=how)
     unused = collapse(left_over.explained(found, tree), tree)
     return dataclasses.replace(
@@ -72,18 +72,22 @@ def find(source: Path, exclude: Path | None = None, layout: str | None = None) -
 def _read(tree: Tree, source: Path, layout: str | None) -> Found:
     if source.is_file():
         return table.of_file(tree, source.name)
+    if layout == together.NAME:
+        return together.united(_data_sets_in(tree))
     if layout is not None:
         every = [found for recognise in LAYOUTS.values() if (found := recognise(tree)) is not None]
         return asked_for(layout, every or [_recognise_below(tree)], tree)
     return decided(_recognise(tree) or _recognise_below(tree), tree)
 
 
-def _grouped(cases: list[Case], grouping: str) -> tuple[list[Case], str]:
+def _grouped(layout: str, cases: list[Case], grouping: str) -> tuple[list[Case], str]:
     """Cases in order, with their subjects, unless the layout knew these."""
     in_order = sorted(cases, key=lambda case: case.case)
     if grouping:
         return in_order, grouping
     subject_of, how = subjects(case.case for case in in_order)
+    if not how and layout in ("pairs", "beside"):
+        subject_of, how = by_folder({case.case: Path(case.images[0]).parent.as_posix() for case in in_order})
     return [case.model_copy(update={"subject": subject_of[case.case]}) for case in in_order], how
 
 
@@ -105,17 +109,22 @@ def _recognise(tree: Tree) -> Found | None:
     return next((found for recognise in LAYOUTS.values() if (found := recognise(tree)) is not None), None)
 
 
+def _data_sets_in(tree: Tree) -> dict[str, Found]:
+    """The data sets in direct subfolders."""
+    return {folder: found for folder in tree.folders if (found := _recognise(tree.below(folder))) is not None}
+
+
 def _recognise_below(tree: Tree) -> Found:
     """Look one level deeper; exactly one data set must lie there."""
     known = ", ".join(LAYOUTS)
-    candidates = {folder: found for folder in tree.folders if (found := _recognise(tree.below(folder))) is not None}
+    candidates = _data_sets_in(tree)
     if len(candidates) == 1:
         [(folder, found)] = candidates.items()
         return found.inside(folder)
     if candidates:
         raise LayoutError(
-            f"{tree.root}: holds several data sets ({', '.join(list(candidates)[:8])}); name one of them, or use "
-            "`autoseg benchmark` for all"
+            f"{tree.root}: holds several data sets ({', '.join(list(candidates)[:8])}); name one of them, add --layout "
+            f"{together.NAME} if they are parts of one, or use `autoseg benchmark` for all"
         )
     nearest = _nearest(tree)
     hint = f"; did you mean {nearest}?" if nearest else "."

@@ -10,7 +10,8 @@ numbers; ``patient001_4d`` is of another kind.
 from collections.abc import Mapping
 
 from autoseg import formats
-from autoseg.layouts import channel_files, names
+from autoseg.contracts import StructureFile
+from autoseg.layouts import channel_files, masks_apart, names
 from autoseg.layouts.appearance import looks_like_mask
 from autoseg.layouts.found import Found
 from autoseg.layouts.matching import Matched, match
@@ -18,6 +19,7 @@ from autoseg.layouts.reading import Reading, described, united
 from autoseg.layouts.tree import Tree
 
 _BY_WORD = "masks are told from images by a word in the file name"
+_FEWEST = 2  # cases with masks, for contents to be taken as evidence
 _SAMPLE = 3  # files looked into when names say nothing
 
 
@@ -28,7 +30,7 @@ def flat(tree: Tree) -> list[Reading]:
     matched = match({name: file for name, file in files.items() if name not in masks}, masks)
     if matched.labelled:
         return [Reading(matched, _BY_WORD)]
-    return _by_suffix(tree)
+    return _by_suffix(tree) or _by_added_word(tree, files)
 
 
 def recognise(tree: Tree) -> Found | None:
@@ -83,6 +85,29 @@ def _by_suffix(tree: Tree) -> list[Reading]:
             how = f"the {suffix} files look like masks, and are called like the others"
             return [Reading(Matched(channel_files.single(images), masks), how)]
     return []
+
+
+def _by_added_word(tree: Tree, files: Mapping[str, str]) -> list[Reading]:
+    """``a.jpg`` and ``a_1stHO.png``: where many files are called like another one and a word, and look like masks."""
+    words = channel_files.by_last_word(files, files)
+    shared = channel_files.shared_words(words.values())
+    complete = [name for name in words if all(word in words[name] for word in shared)]
+    if not shared or len(complete) < _FEWEST:
+        return []
+    images = {name: file for name, file in files.items() if not any(file in found.values() for found in words.values())}
+    for word in shared:
+        if not _masks_only(tree, images, {name: words[name][word] for name in complete}, complete):
+            return []
+    used, why = masks_apart.to_use(shared)
+    how = f"files called like another and {', '.join(used)} look like masks"
+    reasons = {file: why for found in words.values() for word, file in found.items() if word not in used}
+    single = {name: found[used[0]] for name, found in words.items() if used[0] in found} if len(used) == 1 else {}
+    structures = {
+        name: tuple(StructureFile(name=word, file=found[word]) for word in used if word in found)
+        for name, found in words.items()
+        if len(used) > 1
+    }
+    return [Reading(Matched(channel_files.single(images), single, structures), how, reasons=reasons)]
 
 
 def _masks_only(tree: Tree, images: Mapping[str, str], masks: Mapping[str, str], joined: list[str]) -> bool:

@@ -38,7 +38,7 @@ def recognise(tree: Tree) -> Found | None:
 def _reading(tree: Tree, files: Sequence[BidsFile], pipeline: str) -> Found | None:
     masks = _best_kind([file for file in files if file.is_mask and file.pipeline == pipeline])
     types = {mask.datatype for mask in masks}
-    images = [file for file in files if not file.is_mask and file.datatype in types]
+    images = [file for file in files if not file.is_mask and ("" in types or file.datatype in types)]
     images = [file for file in images if not file.pipeline] or [file for file in images if file.pipeline == pipeline]
     of_image = _called_after(images, masks)
     if of_image:
@@ -76,9 +76,9 @@ def _case_per_image(images: Sequence[BidsFile], of_image: Mapping[str, list[Bids
 
 
 def _case_per_session(tree: Tree, pipeline: str, images: Sequence[BidsFile], masks: Sequence[BidsFile]) -> Found | None:
-    by_session: dict[Session, dict[str, str]] = {}
-    for image in sorted(images, key=lambda image: image.stem):
-        by_session.setdefault(image.session, {}).setdefault(image.contrast, image.file)
+    exactly = _by_session(images, [image.contrast for image in images])
+    roughly = _by_session(images, [image.suffix for image in images])
+    by_session = max(exactly, roughly, key=_complete)
     channels = channel_files.shared_words(by_session.values())
     drawn: dict[Session, list[BidsFile]] = {}
     for mask in masks:
@@ -94,6 +94,19 @@ def _case_per_session(tree: Tree, pipeline: str, images: Sequence[BidsFile], mas
         if files:
             cases.append(_with_label(name, session[0], files, drawn.get(session, [])))
     return _found(tree, pipeline, channels if len(channels) > 1 else None, cases, notes)
+
+
+def _by_session(images: Sequence[BidsFile], contrasts: Sequence[str]) -> dict[Session, dict[str, str]]:
+    found: dict[Session, dict[str, str]] = {}
+    for image, contrast in sorted(zip(images, contrasts, strict=True), key=lambda pair: pair[0].stem):
+        found.setdefault(image.session, {}).setdefault(contrast, image.file)
+    return found
+
+
+def _complete(by_session: Mapping[Session, Mapping[str, str]]) -> int:
+    """Sessions that have all channels."""
+    channels = set(channel_files.shared_words(by_session.values()))
+    return sum(channels <= found.keys() for found in by_session.values())
 
 
 def _with_label(name: str, subject: str, images: tuple[str, ...], masks: Sequence[BidsFile]) -> Case:

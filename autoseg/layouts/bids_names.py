@@ -9,7 +9,7 @@ _DERIVATIVE = re.compile(r"^derivatives/(?:(?P<pipeline>[^/]+)/)?(?=sub-)")
 _FOLDERS = re.compile(
     r"^(?P<subject>sub-[A-Za-z0-9]+)/(?:(?P<session>ses-[A-Za-z0-9]+)/)?(?:(?P<datatype>[a-z]+)/)?[^/]+$"
 )
-_MASK_SUFFIXES = ("dseg", "mask", "seg", "roi", "lesion", "label")
+_MASK_SUFFIXES = ("dseg", "mask", "msk", "seg", "roi", "lesion", "label")
 _NOT_CONTRAST = ("sub", "ses", "run", "desc", "space", "res", "den")
 
 

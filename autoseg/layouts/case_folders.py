@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from autoseg.layouts import channel_files, names
 from autoseg.layouts.tree import Tree
@@ -69,13 +68,13 @@ def _is_level_of_cases(files: Mapping[str, Sequence[str]]) -> bool:
 
 def _kinds(folder: str, files: Sequence[str]) -> set[bool]:
     """Whether a folder holds masks (True), images (False) or both; all are masks in a folder that is called so."""
-    kinds = {_says_mask(file, folder) for file in files}
+    kinds = {names.is_mask_name(f"{_inner(folder, file)}/{channel_files.stem(file)}") for file in files}
     return {True} if len(kinds) == 1 and names.is_mask_name(folder) else kinds
 
 
-def _says_mask(file: str, folder: str) -> bool:
-    inside = file.removeprefix(f"{folder}/")
-    return names.is_mask_name(str(PurePosixPath(inside).with_name(channel_files.stem(inside))))
+def _inner(folder: str, file: str) -> str:
+    """The folders between a case's and the file, joined; empty if it lies in the case's own."""
+    return file[len(folder) + 1 :].rpartition("/")[0]
 
 
 def _last(role: str) -> str:
@@ -99,8 +98,12 @@ def _is_case_alone(folder: CaseFolder) -> bool:
 
 def _with_roles(files: Mapping[str, Sequence[str]]) -> list[CaseFolder]:
     """Names of files inside their case: as they are, without the case's name, or without what all of a case share."""
-    ways = (_as_they_are, _without_folder, _without_common)
-    candidates = [[_case_folder(folder, members, way) for folder, members in files.items()] for way in ways]
+    every = sum(map(len, files.values()))
+    candidates = []
+    for way in (_as_they_are, _without_folder, _without_common):
+        candidates.append([_case_folder(folder, members, way) for folder, members in files.items()])
+        if _shared(candidates[-1])[0] == every:
+            break
     return max(candidates, key=_shared)
 
 
@@ -108,9 +111,8 @@ def _case_folder(folder: str, files: Sequence[str], way: Callable[[str, Stems], 
     stems = way(folder, {file: channel_files.stem(file) for file in files})
     roles: dict[str, str] = {}
     for file in files:
-        inner = PurePosixPath(file).relative_to(folder).parent.as_posix()
-        role = stems[file] if inner == "." else f"{inner}/{stems[file]}"
-        roles.setdefault(role, file)
+        inner = _inner(folder, file)
+        roles.setdefault(f"{inner}/{stems[file]}" if inner else stems[file], file)
     return CaseFolder(folder, roles)
 
 

@@ -14,9 +14,10 @@ that alone is not unique; the folder around it is its subject where the inner na
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from autoseg.contracts import Case, StructureFile
-from autoseg.layouts import label_names, masks_apart, names
+from autoseg.layouts import channel_files, label_names, masks_apart, names
 from autoseg.layouts.appearance import looks_like_mask
 from autoseg.layouts.case_folders import CaseFolder, case_folders
 from autoseg.layouts.found import Found
@@ -24,6 +25,7 @@ from autoseg.layouts.tree import Tree
 
 _MOST_CHANNELS = 16
 _FOREGROUND = "foreground"
+_MANY_PEOPLE, _VISITS = 5, 3  # so many folders around so few cases each are people, not groups of them
 
 
 def recognise(tree: Tree) -> Found | None:
@@ -65,6 +67,11 @@ class _Roles:
     pieces: bool = False
     why: str = ""
 
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """The masks' roles, which may be very many, for looking up."""
+        return frozenset(self.masks)
+
 
 def _several_cases_each(folders: Sequence[CaseFolder]) -> bool:
     """Whether most folders hold several masks that are each called like an image of their own."""
@@ -73,13 +80,14 @@ def _several_cases_each(folders: Sequence[CaseFolder]) -> bool:
 
 def _roles(tree: Tree, folders: Sequence[CaseFolder]) -> _Roles:
     counts = Counter(role for folder in folders for role in folder.roles)
-    masks = [role for role in counts if names.is_mask_name(role)]
-    enough = max(len(folders) / 2, min(2, len(folders)))
-    shared = sorted(role for role, count in counts.items() if role not in masks and count >= enough)
+    drawn = {role for role in counts if names.is_mask_name(role)}
+    masks = [role for role in counts if role in drawn]
+    images = [{role: file for role, file in folder.roles.items() if role not in drawn} for folder in folders]
+    shared = [role for role in channel_files.shared_words(images) if counts[role] > 1 or len(folders) == 1]
     if len(shared) > 1 or not masks:
-        drawn = [role for role in shared if _looks_drawn(tree, folders, role)]
-        shared = [role for role in shared if role not in drawn]
-        masks = masks or drawn
+        looking_so = [role for role in shared if _looks_drawn(tree, folders, role)]
+        shared = [role for role in shared if role not in looking_so]
+        masks = masks or looking_so
     common = [role for role in masks if counts[role] > 1 or len(folders) == 1]
     if sum(counts[role] for role in common) * 2 < sum(counts[role] for role in masks):
         return _Roles(tuple(shared), tuple(masks), pieces=True)
@@ -104,7 +112,7 @@ def _in_one_folder(masks: Sequence[str]) -> list[str]:
 
 def _case(folder: CaseFolder, name: str, subject: str, roles: _Roles) -> Case | None:
     images = tuple(folder.roles[role] for role in roles.channels if role in folder.roles)
-    masks = {role: folder.roles[role] for role in roles.masks if role in folder.roles}
+    masks = {role: file for role, file in sorted(folder.roles.items()) if role in roles.used}
     if not images:
         return None
     whole = len(roles.masks) == 1 and not roles.pieces
@@ -139,11 +147,13 @@ def _names(folders: Sequence[CaseFolder]) -> dict[str, str]:
 
 
 def _subjects(folders: Sequence[CaseFolder]) -> tuple[dict[str, str], str]:
-    """The folders around the cases where the cases' own names repeat from one to the next; else nothing."""
+    """The folders around the cases where names repeat from one to the next, or many hold few each; else nothing."""
     outer = {folder.path: folder.path.rpartition("/")[0] for folder in folders}
     around = set(outer.values())
     inner = {folder.name for folder in folders}
-    if len(around) < 2 or 2 * len(inner) > len(folders):
+    repeated = len(around) > 1 and 2 * len(inner) <= len(folders)
+    few_each = _MANY_PEOPLE <= len(around) < len(folders) <= _VISITS * len(around)
+    if not repeated and not few_each:
         return dict.fromkeys(outer, ""), ""
     subject = {path: folder.replace("/", "_") for path, folder in outer.items()}
     return subject, f"{len(around)} subjects from the folders around the {len(folders)} cases"
@@ -172,6 +182,6 @@ def _incomplete(folders: Sequence[CaseFolder], called: Mapping[str, str], roles:
 
 
 def _unused(folder: CaseFolder, roles: _Roles) -> dict[str, str]:
-    rest = {role: file for role, file in folder.roles.items() if role not in (*roles.channels, *roles.masks)}
+    rest = {role: file for role, file in folder.roles.items() if role not in roles.used and role not in roles.channels}
     rare = "too few cases have such a file for it to be a channel or a structure"
     return {file: roles.why if roles.why and names.is_mask_name(role) else rare for role, file in rest.items()}

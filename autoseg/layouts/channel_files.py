@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from autoseg import formats
@@ -13,13 +14,14 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _SEPARATOR = re.compile(r"[_\-. ]")
 
 
+@lru_cache(maxsize=2**18)
 def stem(file: str) -> str:
     """File name without folder and suffix, in composed Unicode (so that names from macOS and Linux meet).
 
     >>> stem("imagesTr/liver_01.nii.gz")
     'liver_01'
     """
-    return unicodedata.normalize("NFC", formats.stem(Path(file)))
+    return unicodedata.normalize("NFC", formats.stem(Path(file.rpartition("/")[2])))
 
 
 def named(files: Iterable[str], folder: str = "") -> dict[str, str]:
@@ -31,7 +33,7 @@ def named(files: Iterable[str], folder: str = "") -> dict[str, str]:
     """
     by_name: dict[str, str] = {}
     for file in sorted(files, key=lambda file: (is_picture(file), file)):
-        parts = Path(file).relative_to(folder).parts if folder else (file,)
+        parts = file.removeprefix(f"{folder}/").split("/") if folder else [file]
         by_name.setdefault("_".join((*parts[:-1], stem(file))), file)
     return by_name
 
@@ -88,15 +90,24 @@ def by_last_word(files: Mapping[str, str], cases: Iterable[str]) -> dict[str, di
         ends = [separator.start() for separator in _SEPARATOR.finditer(name)]
         end = next((end for end in reversed(ends) if name[:end] in known), None)
         if end:
-            found.setdefault(name[:end], {})[name[end + 1 :]] = file
+            found.setdefault(name[:end], {})[name[end + 1 :].strip("_-. ")] = file
     return found
 
 
 def shared_words(cases: Collection[Mapping[str, str]]) -> tuple[str, ...]:
-    """The words that at least half of the cases have, sorted.
+    """The words that at least half of the cases have together, sorted; those that more cases have come first.
 
     >>> shared_words([{"T1": "", "T2": ""}, {"T1": ""}, {"T1": "", "old": ""}])
     ('T1',)
+    >>> shared_words([{"a": ""}, {"b": ""}])
+    ('a',)
     """
     counts = Counter(word for words in cases for word in words)
-    return tuple(sorted(word for word, count in counts.items() if 2 * count >= len(cases)))
+    kept: list[str] = []
+    complete = list(cases)
+    for word in sorted(counts, key=lambda word: (-counts[word], word)):
+        left = [words for words in complete if word in words]
+        if 2 * len(left) >= len(cases):
+            kept.append(word)
+            complete = left
+    return tuple(sorted(kept))

@@ -9,7 +9,8 @@ def to_use(masks: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """Which masks of an image make its label, told by what they are called.
 
     A mask that is called nothing but "label" or "seg" is the label; masks by several readers are of the same thing, so
-    one of them is (one they agreed on, if there is); else each shows a structure of its own.
+    one of them is (one they agreed on, if there is); a mask of the brain or body beside others is left aside; else each
+    shows a structure of its own.
 
     Args:
         masks: What they are called, without suffix and without the name of their case.
@@ -31,6 +32,9 @@ def to_use(masks: Sequence[str]) -> tuple[tuple[str, ...], str]:
     if all(names.is_rater_name(mask) for mask in masks):
         used = names.preferred_rater(masks)
         return (used,), f"masks of several readers; {used} is used"
+    inner = [mask for mask in masks if "/" in mask or not names.is_surrounding_name(mask)]
+    if inner and len(inner) < len(masks):
+        return to_use(inner)[0], "shows no more than where to look"
     return tuple(sorted(masks)), ""
 
 

@@ -1,9 +1,9 @@
 """Which mask belongs to which image, by names alone.
 
-The names are compared as they are; then without words such as ``img`` and ``mask``; then without the beginning and end
-that all share. An image may be several files, one per channel (``X_0000``, ``X_0001`` or ``X_T1``, ``X_FLAIR``), and a
-label several masks, one per structure (``X_liver``, ``X_spleen``). The way that joins the most wins, the simplest among
-equals.
+The names are compared as they are; then, in whatever case, without words such as ``img`` and ``mask``; then without the
+beginning and end that all share. An image may be several files, one per channel (``X_0000``, ``X_0001``, or ``X_T1``,
+``X_FLAIR``), and a label several masks, one per structure (``X_liver``, ``X_spleen``). The way that joins the most
+wins, the simplest among equals.
 """
 
 from collections.abc import Iterable, Mapping
@@ -68,7 +68,7 @@ def _groupings(images: Mapping[str, str]) -> list[_Grouping]:
 
 def _by_last_word_of(images: Mapping[str, str], masks: Mapping[str, str]) -> list[Matched]:
     """``X_T1``, ``X_FLAIR`` for a mask that is called X but for words that say mask."""
-    mask_of = _unique({mask: names.structure(mask) for mask in masks})
+    mask_of = _called(masks)
     words = channel_files.by_last_word(images, mask_of)
     channels = channel_files.shared_words(words.values())
     if not 1 < len(channels) <= _MOST_CHANNELS:
@@ -80,7 +80,7 @@ def _by_last_word_of(images: Mapping[str, str], masks: Mapping[str, str]) -> lis
 
 def _structures(images: Mapping[str, str], masks: Mapping[str, str]) -> list[Matched]:
     """``X_liver_mask``, ``X_spleen_mask`` for an image that is called X but for words that say image."""
-    image_of = _unique({name: names.structure(name) for name in images})
+    image_of = _called(images)
     words = channel_files.by_last_word({names.structure(mask): file for mask, file in masks.items()}, image_of)
     if len(channel_files.shared_words(words.values())) < 2:
         return []
@@ -93,13 +93,18 @@ def _structures(images: Mapping[str, str], masks: Mapping[str, str]) -> list[Mat
 
 def _pairs(images: Iterable[str], masks: Iterable[str], way: int) -> list[tuple[str, str]]:
     """Names of images and masks that become equal. Names that become equal among themselves decide nothing."""
-    mask_of = _unique(_WAYS[way](masks))
-    image_of = _unique(_WAYS[way](images))
+    mask_of = _unique(_WAYS[way](masks), exactly=way == 0)
+    image_of = _unique(_WAYS[way](images), exactly=way == 0)
     return [(image_of[key], mask_of[key]) for key in sorted(image_of.keys() & mask_of.keys())]
 
 
-def _unique(renamed: Mapping[str, str]) -> dict[str, str]:
+def _called(files: Iterable[str]) -> dict[str, str]:
+    """Names by themselves, and by what they say beside "image" and "mask"."""
+    return _unique({name: names.structure(name) for name in files}) | {name: name for name in files}
+
+
+def _unique(renamed: Mapping[str, str], *, exactly: bool = True) -> dict[str, str]:
     by_key: dict[str, list[str]] = {}
     for name, key in renamed.items():
-        by_key.setdefault(key, []).append(name)
+        by_key.setdefault(key if exactly else key.casefold(), []).append(name)
     return {key: members[0] for key, members in by_key.items() if key and len(members) == 1}

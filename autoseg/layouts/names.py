@@ -3,16 +3,18 @@
 import os
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 _MASK = re.compile(
-    r"mask|label|(?<!un)seg(?!ment(?:ed)?[_-]?im)|annot|ground[_-]?truth|truth|contour|manual|delineat|lesion_?map"
+    r"mask|msk|label|(?<!un)seg(?!ment(?:ed)?[_-]?im)|anno(?:t|[^a-z]|$)|ground[_-]?truth|truth|contour|manual|delineat|lesion_?map"
     r"|(?:^|[^a-z])(?:gt|roi|target|y)s?(?:[^a-z]|$)",
     re.IGNORECASE,
 )
+_AROUND = re.compile(r"(?:^|[^a-z])(?:brain|skull|head|body|fov|roi)(?:[^a-z]|mask|$)", re.IGNORECASE)
 _FAINT = re.compile(r"mask|roi|brain|fov|body|bet(?:[^a-z]|$)", re.IGNORECASE)
 _ROLE_WORD = (
     r"images?|img|im|scan|vol(?:ume)?|orig(?:inal)?|raw|data"
-    r"|masks?|labels?|lbl|seg(?:s|mentations?|mented)?|annotations?|ground[_-]?truth|gt|truth|manual|contours?|target|roi"
+    r"|masks?|msk|labels?|lbl|seg(?:s|mentations?|mented)?|anno(?:tation)?s?|ground[_-]?truth|gt|truth|manual|contours?|target|roi"
 )
 _ROLE = re.compile(rf"(?:^|(?<=[_\-. ]))(?:{_ROLE_WORD})(?=[_\-. ]|\d|$)", re.IGNORECASE)
 _ROLE_GLUED = re.compile(r"(?<=[a-z])(?:Mask|Seg|Segmentation|Label)s?(?=[_\-. ]|$)")  # leftMask
@@ -28,7 +30,8 @@ _CHANNEL = re.compile(
 )
 _RATER = re.compile(
     r"rater|reader|expert|annotator|observer|doctor|radiologist|consensus|staple|majority|intersection|union"
-    r"|(?:^|[^a-z])(?:maj|(?-i:AND|OR)|r\d|\d+(?:st|nd|rd|th))(?:[^a-z]|$)|manual\d",
+    r"|(?:^|[^a-z])(?:maj|(?-i:AND|OR)|r\d)(?:[^a-z]|$)|manual\d"
+    r"|(?:^|[^a-z])\d+(?:st|nd|rd|th)(?:[^a-z]|(?-i:[A-Z])|$)",
     re.IGNORECASE,
 )
 _AGREED = re.compile(r"consensus|staple|maj|gold|final", re.IGNORECASE)
@@ -73,6 +76,15 @@ def is_faint_mask_name(name: str) -> bool:
     return _FAINT.search(name) is not None
 
 
+def is_surrounding_name(name: str) -> bool:
+    """Whether a mask's name says that it only shows where the thing of interest can lie.
+
+    >>> [is_surrounding_name(name) for name in ("brain_mask", "BrainMask", "brainstem_seg", "tumour")]
+    [True, True, False, False]
+    """
+    return _AROUND.search(name) is not None
+
+
 def is_rater_name(name: str) -> bool:
     """Whether a mask's name speaks of who drew it, so that it stands beside others of the same thing.
 
@@ -91,6 +103,7 @@ def preferred_rater(names: Iterable[str]) -> str:
     return min(names, key=lambda name: (_AGREED.search(name) is None, name))
 
 
+@lru_cache(maxsize=2**16)
 def structure(name: str) -> str:
     """What a mask's name says beside being a mask; empty: nothing.
 
@@ -100,6 +113,7 @@ def structure(name: str) -> str:
     return without_roles([_ROLE_GLUED.sub("", name)])[_ROLE_GLUED.sub("", name)]
 
 
+@lru_cache(maxsize=2**16)
 def is_mask_name(name: str) -> bool:
     """Whether a file or folder name says "mask".
 

@@ -54,16 +54,22 @@ def images_only(tree: Tree) -> Reading | None:
 
 
 def _files(tree: Tree) -> Files:
-    below = {folder: _images_below(tree, folder) for folder in tree.folders}
-    return {folder: channel_files.named(images, folder) for folder, images in below.items() if images}
+    """Images in each folder and its subfolders, unless those are for images and masks: it is a data set then."""
+    below: dict[str, list[str]] = {}
+    for file in tree.images:
+        if "/" in file:
+            below.setdefault(file.partition("/")[0], []).append(file)
+    return {
+        folder: channel_files.named(images, folder)
+        for folder, images in below.items()
+        if not _is_data_set(folder, images)
+    }
 
 
-def _images_below(tree: Tree, folder: str) -> tuple[str, ...]:
-    """Images in a folder and its subfolders; none, if those are for images and masks: it is a data set then."""
-    files = tuple(file for file in tree.images if file.startswith(f"{folder}/"))
-    inner = {part for file in files for part in PurePosixPath(file).parts[1:-1]}
+def _is_data_set(folder: str, images: Iterable[str]) -> bool:
+    inner = {part for file in images for part in file.split("/")[1:-1]}
     says_otherwise = names.is_image_name if names.is_mask_name(folder) else names.is_mask_name
-    return () if any(says_otherwise(part) for part in inner) else files
+    return any(says_otherwise(part) for part in inner)
 
 
 def _pairings(tree: Tree, files: Files) -> dict[Pair, Reading]:

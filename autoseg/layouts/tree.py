@@ -49,7 +49,7 @@ class Tree:
     @cached_property
     def images(self) -> tuple[str, ...]:
         """The files that are images or masks by their suffix."""
-        return tuple(file for file in self.files if formats.is_image(self.root / file))
+        return tuple(file for file in self.files if formats.is_image(Path(file.rpartition("/")[2])))
 
     @property
     def folders(self) -> tuple[str, ...]:

@@ -64,3 +64,13 @@ def test_a_clear_majority_is_taken_and_the_rest_told(tmp_path):
     assert all(case.label.startswith("labels/") for case in found.cases)
     assert found.left_over == ("labels_b/1.nii.gz",)
     assert "whose label is labels/1.nii.gz" in found.left_over_because[0]
+
+
+def test_data_sets_side_by_side_are_one_if_that_is_asked_for(tmp_path):
+    make(tmp_path, "{anna,ben}/images/{1,2}.nii.gz \n {anna,ben}/masks/{1,2}.nii.gz #")
+    with pytest.raises(LayoutError, match=r"several data sets \(anna, ben\).*--layout together"):
+        layouts.find(tmp_path)
+    found = layouts.find(tmp_path, layout="together")
+    assert read(found)["ben_2"] == ("ben/images/2.nii.gz", "->", "ben/masks/2.nii.gz")
+    with pytest.raises(UsageError, match="expected several data sets"):
+        layouts.find(tmp_path / "anna", layout="together")

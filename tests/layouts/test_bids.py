@@ -86,3 +86,32 @@ def test_a_subject_without_a_contrast_is_listed_and_one_without_a_mask_predicted
         ("sub-03", 2, False),
     ]
     assert "sub-02 lacks FLAIR" in found.notes
+
+
+def test_masks_without_a_data_type(tmp_path):  # as ISLES 2022
+    tree = "\n".join(
+        f"sub-{n}/ses-1/dwi/sub-{n}_ses-1_{{dwi,adc}}.nii.gz \n derivatives/sub-{n}/ses-1/sub-{n}_ses-1_msk.nii.gz #"
+        for n in (1, 2)
+    )
+    found = layouts.find(make(tmp_path, tree))
+    assert (found.layout, found.channels, [case.labelled for case in found.cases]) == (
+        "bids",
+        ("adc", "dwi"),
+        [True] * 2,
+    )
+
+
+def test_masks_beside_images_that_were_made_in_two_ways(tmp_path):  # as FeTA
+    tree = """
+        sub-1/anat/sub-1_rec-mial_T2w.nii.gz
+        sub-1/anat/sub-1_rec-mial_dseg.nii.gz #
+        sub-2/anat/sub-2_rec-irtk_T2w.nii.gz
+        sub-2/anat/sub-2_rec-irtk_dseg.nii.gz #
+    """
+    found = layouts.find(make(tmp_path, tree))
+    assert read(found)["sub-2"] == (
+        "sub-2/anat/sub-2_rec-irtk_T2w.nii.gz",
+        "->",
+        "sub-2/anat/sub-2_rec-irtk_dseg.nii.gz",
+    )
+    assert len(found.cases) == 2

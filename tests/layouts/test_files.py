@@ -66,7 +66,7 @@ def test_names_that_differ_only_in_case(tmp_path):
 @pytest.mark.fault(12, "links: broken, in circles, out of the folder", "case quarantined; cut; followed and told")
 def test_links(tmp_path):
     root = folder_of_pairs(tmp_path / "data", cases=10)
-    outside = nifti(tmp_path / "elsewhere" / "x.nii.gz", noise(7))
+    outside = nifti(tmp_path / "elsewhere" / "x.nii.gz", noise(77))
     (root / "images" / "case_a.nii.gz").symlink_to(outside)
     nifti(root / "masks" / "case_a.nii.gz", ball())
     (root / "images" / "case_b.nii.gz").symlink_to(tmp_path / "nowhere")

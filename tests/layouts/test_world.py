@@ -278,3 +278,56 @@ def test_structures_by_the_last_word_of_the_name(tmp_path):
     found = layouts.find(make(tmp_path, "p{1,2}.nii.gz \n p{1,2}_{liver,spleen}_mask.nii.gz #"))
     assert read(found)["p2"] == ("p2.nii.gz", "->", "p2_liver_mask.nii.gz", "p2_spleen_mask.nii.gz")
     assert [each.name for each in found.cases[0].structures] == ["liver", "spleen"]
+
+
+def test_two_readers_told_by_contents_alone(tmp_path):  # as CHASE_DB1
+    found = layouts.find(make(tmp_path, "Image_0{1,2}{L,R}.jpg \n Image_0{1,2}{L,R}_{1stHO,2ndHO}.png #"))
+    assert len(found.cases) == 4
+    assert read(found)["Image_01R"] == ("Image_01R.jpg", "->", "Image_01R_1stHO.png")
+    assert found.left_over_because[0] == "masks of several readers; 1stHO is used"
+
+
+def test_slices_in_the_folder_of_a_patient(tmp_path):  # as the LGG set of Kaggle
+    tree = "\n".join(
+        f"kaggle_3m/TCGA_{p}_2000/TCGA_{p}_2000_{{1,2}}.tif \n kaggle_3m/TCGA_{p}_2000/TCGA_{p}_2000_{{1,2}}_mask.tif #"
+        for p in ("C1", "C2", "D1")
+    )
+    found = layouts.find(make(tmp_path, tree))
+    assert len(found.cases) == 6
+    assert all(case.labelled for case in found.cases)
+    assert len({case.subject for case in found.cases}) == 3
+
+
+def test_slices_in_folders_of_patients_below_images_and_masks(tmp_path):
+    found = layouts.find(make(tmp_path, "images/p{1,2,3}/{1,2}.png \n masks/p{1,2,3}/{1,2}.png #"))
+    assert len(found.cases) == 6
+    assert len({case.subject for case in found.cases}) == 3
+
+
+def test_studies_of_a_patient_have_names_of_their_own(tmp_path):  # as autoPET
+    tree = "\n".join(f"PETCT_{p}/2003-0{p}-{{1,2}}/{{CT,SUV}}.nii.gz" for p in range(1, 6))
+    tree += "\n" + "\n".join(f"PETCT_{p}/2003-0{p}-{{1,2}}/SEG.nii.gz #" for p in range(1, 6))
+    found = layouts.find(make(tmp_path, tree))
+    assert (len(found.cases), len({case.subject for case in found.cases})) == (10, 5)
+    assert found.channels == ("CT", "SUV")
+
+
+def test_channels_with_two_underscores(tmp_path):  # as HECKTOR
+    found = layouts.find(make(tmp_path, "imagesTr/CHUM-00{1,2}__{CT,PT}.nii.gz \n labelsTr/CHUM-00{1,2}.nii.gz #"))
+    assert found.channels == ("CT", "PT")
+    assert all(case.labelled for case in found.cases)
+
+
+def test_masks_of_the_brain_beside_those_of_the_tumour(tmp_path):  # as UCSF-PDGM
+    tree = "\n".join(
+        f"U-{n}_nifti/U-{n}_{{T1,FLAIR}}.nii.gz \n U-{n}_nifti/U-{n}_{{brain,tumor}}_segmentation.nii.gz #"
+        for n in ("004", "005")
+    )
+    found = layouts.find(make(tmp_path, tree))
+    assert found.channels == ("FLAIR", "T1")
+    assert read(found)["U-004_nifti"][-2:] == ("->", "U-004_nifti/U-004_tumor_segmentation.nii.gz")
+
+
+def test_names_that_differ_in_case_between_images_and_masks(tmp_path):
+    found = layouts.find(make(tmp_path, "images/Case{1,2}.nii.gz \n masks/case{1,2}_seg.nii.gz #"))
+    assert read(found)["Case2"] == ("images/Case2.nii.gz", "->", "masks/case2_seg.nii.gz")
