@@ -86,8 +86,10 @@ def _grouped(layout: str, cases: list[Case], grouping: str) -> tuple[list[Case],
     if grouping:
         return in_order, grouping
     subject_of, how = subjects(case.case for case in in_order)
-    if not how and layout in ("pairs", "beside"):
-        subject_of, how = by_folder({case.case: Path(case.images[0]).parent.as_posix() for case in in_order})
+    if layout in ("pairs", "beside"):
+        folder_of, told = by_folder({case.case: Path(case.images[0]).parent.as_posix() for case in in_order})
+        inside_one = len({(subject_of[case], folder_of[case]) for case in subject_of}) == len(set(subject_of.values()))
+        subject_of, how = (folder_of, told) if told and inside_one else (subject_of, how)
     return [case.model_copy(update={"subject": subject_of[case.case]}) for case in in_order], how
 
 

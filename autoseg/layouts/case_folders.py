@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoseg.layouts import channel_files, names
@@ -36,15 +36,16 @@ class CaseFolder:
         return max(len(masks & images), len(masks & {names.structure(image) for image in images}))
 
 
-def case_folders(tree: Tree) -> list[CaseFolder]:
-    """The case folders of a tree; empty if there is no such level."""
-    for depth in range(_DEEPEST, 0, -1):
-        files = _at_depth(tree, depth)
-        if files and _is_level_of_cases(files) and not any(tree.has(f"{folder}/dataset.json") for folder in files):
-            folders = _with_roles(files)
-            if len(folders) > 1 or _is_case_alone(folders[0]):
-                return folders
-    return []
+def levels(tree: Tree) -> Iterator[list[CaseFolder]]:
+    """The folders at each depth that may be one case each, the most telling depth first, the folder itself last."""
+    at = {depth: _at_depth(tree, depth) for depth in range(_DEEPEST, -1, -1)}
+    ways = ((_is_level_of_cases, range(_DEEPEST, 0, -1)), (_alike, range(_DEEPEST, 0, -1)), (_is_level_of_cases, (0,)))
+    for may_be, depths in ways:
+        for files in (at[depth] for depth in depths if at[depth] and may_be(at[depth])):
+            if not any(tree.has(f"{folder}/dataset.json".lstrip("/")) for folder in files):
+                folders = _with_roles(files)
+                if len(folders) > 1 or _is_case_alone(folders[0]):
+                    yield folders
 
 
 def _at_depth(tree: Tree, depth: int) -> dict[str, list[str]]:
@@ -62,8 +63,7 @@ def _is_level_of_cases(files: Mapping[str, Sequence[str]]) -> bool:
     kinds = [_kinds(folder, members) for folder, members in files.items()]
     complete = sum(kind == {True, False} for kind in kinds)
     only_masks = sum(kind == {True} for kind in kinds)
-    by_content = not any(True in kind for kind in kinds) and _alike(files)
-    return (complete > 0 and only_masks <= complete) or by_content
+    return complete > 0 and only_masks <= complete
 
 
 def _kinds(folder: str, files: Sequence[str]) -> set[bool]:
@@ -74,7 +74,7 @@ def _kinds(folder: str, files: Sequence[str]) -> set[bool]:
 
 def _inner(folder: str, file: str) -> str:
     """The folders between a case's and the file, joined; empty if it lies in the case's own."""
-    return file[len(folder) + 1 :].rpartition("/")[0]
+    return file.removeprefix(f"{folder}/").rpartition("/")[0]
 
 
 def _last(role: str) -> str:
@@ -84,13 +84,16 @@ def _last(role: str) -> str:
 def _alike(files: Mapping[str, Sequence[str]]) -> bool:
     """Several folders whose own files have the same two or more names, none of which says what it is."""
     inner = [{channel_files.stem(file) for file in members} for members in files.values()]
-    return len(files) > 1 and len(set.intersection(*inner)) > 1
+    said = any(_kinds(folder, members) != {False} for folder, members in files.items())
+    return len(files) > 1 and not said and len(set.intersection(*inner)) > 1
 
 
 def _is_case_alone(folder: CaseFolder) -> bool:
     """A single folder has no other to share its roles with: it must speak for itself."""
     images = [role for role in folder.roles if not names.is_mask_name(role)]
-    return folder.own_pairs < 2 and all("/" not in role or role.endswith("/") for role in images)
+    masks = [role for role in folder.roles if names.is_mask_name(role)]
+    telling = folder.path or all("/" in mask or not names.structure(mask) for mask in masks)
+    return bool(telling) and folder.own_pairs < 2 and all("/" not in role or role.endswith("/") for role in images)
 
 
 # ----------------------------------------------------------------------------------------------------------- roles

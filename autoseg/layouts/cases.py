@@ -19,7 +19,7 @@ from functools import cached_property
 from autoseg.contracts import Case, StructureFile
 from autoseg.layouts import channel_files, label_names, masks_apart, names
 from autoseg.layouts.appearance import looks_like_mask
-from autoseg.layouts.case_folders import CaseFolder, case_folders
+from autoseg.layouts.case_folders import CaseFolder, levels
 from autoseg.layouts.found import Found
 from autoseg.layouts.tree import Tree
 
@@ -30,13 +30,16 @@ _MANY_PEOPLE, _VISITS = 5, 3  # so many folders around so few cases each are peo
 
 def recognise(tree: Tree) -> Found | None:
     """Read the folder as case folders; None if it is not."""
-    folders = case_folders(tree)
-    if not folders or _several_cases_each(folders):
+    return next((found for folders in levels(tree) if (found := _at_level(tree, folders)) is not None), None)
+
+
+def _at_level(tree: Tree, folders: Sequence[CaseFolder]) -> Found | None:
+    if _several_cases_each(folders):
         return None
     roles = _roles(tree, folders)
     if not roles.channels or not roles.masks or len(roles.channels) > _MOST_CHANNELS:
         return None
-    called = _names(folders)
+    called = _names(folders, tree.root.resolve().name)
     subjects, grouping = _subjects(folders)
     cases = [_case(folder, called[folder.path], subjects[folder.path], roles) for folder in folders]
     return Found(
@@ -140,10 +143,10 @@ def structure_name(role: str) -> str:
     return names.structure(last) or last
 
 
-def _names(folders: Sequence[CaseFolder]) -> dict[str, str]:
+def _names(folders: Sequence[CaseFolder], root: str) -> dict[str, str]:
     inner = Counter(folder.name.casefold() for folder in folders)
     unique = len(inner) == len(folders)
-    return {folder.path: folder.name if unique else folder.path.replace("/", "_") for folder in folders}
+    return {folder.path: (folder.name if unique else folder.path.replace("/", "_")) or root for folder in folders}
 
 
 def _subjects(folders: Sequence[CaseFolder]) -> tuple[dict[str, str], str]:
@@ -161,7 +164,10 @@ def _subjects(folders: Sequence[CaseFolder]) -> tuple[dict[str, str], str]:
 
 def _channel_names(channels: Sequence[str]) -> tuple[str, ...] | None:
     """None for a single one: it may hold all channels, and the files tell."""
-    return None if len(channels) == 1 else tuple(channel.rpartition("/")[2] or "image" for channel in channels)
+    if len(channels) == 1:
+        return None
+    last = tuple(channel.rpartition("/")[2] or "image" for channel in channels)
+    return last if len(set(last)) == len(last) else tuple(channel.replace("/", "_") for channel in channels)
 
 
 # ----------------------------------------------------------------------------------------------------------- words
@@ -178,7 +184,8 @@ def _how(roles: _Roles) -> str:
 
 def _incomplete(folders: Sequence[CaseFolder], called: Mapping[str, str], roles: _Roles) -> list[str]:
     lacking = {called[folder.path]: [role for role in roles.channels if role not in folder.roles] for folder in folders}
-    return [f"{case} lacks {', '.join(missing)}" for case, missing in lacking.items() if missing]
+    none = len(roles.channels)  # no case at all
+    return [f"{case} lacks {', '.join(missing)}" for case, missing in lacking.items() if 0 < len(missing) < none]
 
 
 def _unused(folder: CaseFolder, roles: _Roles) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """Which mask belongs to which image, by names alone.
 
 The names are compared as they are; then, in whatever case, without words such as ``img`` and ``mask``; then without the
-beginning and end that all share. An image may be several files, one per channel (``X_0000``, ``X_0001``, or ``X_T1``,
-``X_FLAIR``), and a label several masks, one per structure (``X_liver``, ``X_spleen``). The way that joins the most
-wins, the simplest among equals.
+beginning and end that all share; then without leading zeros of numbers. An image may be several files, one per channel
+(``X_0000``, ``X_0001``, or ``X_T1``, ``X_FLAIR``), and a label several masks, one per structure (``X_liver``,
+``X_spleen``). The way that joins the most wins, the simplest among equals.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from autoseg.contracts import StructureFile
 from autoseg.layouts import channel_files, names
 
 _MOST_CHANNELS = 12
-_WAYS = (names.as_they_are, names.without_roles, names.without_common)
+_WAYS = (names.as_they_are, names.without_roles, names.without_common, names.by_number)
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,9 @@ def _pairs(images: Iterable[str], masks: Iterable[str], way: int) -> list[tuple[
 
 
 def _called(files: Iterable[str]) -> dict[str, str]:
-    """Names by themselves, and by what they say beside "image" and "mask"."""
-    return _unique({name: names.structure(name) for name in files}) | {name: name for name in files}
+    """Names by themselves, by what they say beside "image" and "mask", and without words at the end that all have."""
+    own = {name: name for name in files}
+    return _unique(names.without_common_end(own)) | _unique({name: names.structure(name) for name in own}) | own
 
 
 def _unique(renamed: Mapping[str, str], *, exactly: bool = True) -> dict[str, str]:

@@ -137,6 +137,28 @@ def without_roles(names: Iterable[str]) -> dict[str, str]:
     return {name: re.sub(r"[_\-. ]+", "_", _ROLE.sub("", name)).strip("_-. ") for name in names}
 
 
+def by_number(names: Iterable[str]) -> dict[str, str]:
+    """Names without words for roles and without leading zeros.
+
+    >>> by_number(["img_1", "mask_001"])
+    {'img_1': '1', 'mask_001': '1'}
+    """
+    return {name: NUMBER.sub(lambda n: str(int(n[0])), short) for name, short in without_roles(names).items()}
+
+
+def without_common_end(names: Iterable[str]) -> dict[str, str]:
+    """Names without the last words that all share.
+
+    >>> without_common_end(["P1_lesion", "P2_lesion"])
+    {'P1_lesion': 'P1', 'P2_lesion': 'P2'}
+    """
+    listed = list(names)
+    end = os.path.commonprefix([name[::-1] for name in listed])[::-1]
+    starts = [position for position, character in enumerate(end) if character in "_-. "]
+    cut = len(end) - starts[0] if starts and len(listed) > 1 else 0
+    return {name: name[: len(name) - cut] for name in listed}
+
+
 def without_common(names: Iterable[str]) -> dict[str, str]:
     """Names without the beginning and the end that all share; a number is never cut in two.
 

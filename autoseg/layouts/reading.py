@@ -62,7 +62,7 @@ def united(parts: Mapping[str, Reading]) -> Reading:
     channels = next((reading.matched.channels for reading in readings if reading.matched.channels), None)
     return Reading(
         Matched(images, masks, structures, channels),
-        how="; ".join(reading.how for reading in readings),
+        how="; ".join(dict.fromkeys(reading.how for reading in readings)),
         reasons={path: why for reading in readings for path, why in reading.reasons.items()},
     )
 

@@ -75,10 +75,12 @@ def by_folder(folder_of: Mapping[str, str]) -> tuple[dict[str, str], str]:
     """
     folders = set(folder_of.values())
     own = {folder.rpartition("/")[2] for folder in folders}
+    short = len(own) == len(folders)
     people = all(any(c.isdigit() for c in name) and not _GROUP.search(name) for name in own)
     if not people or not _FEWEST_FOLDERS <= len(folders) < len(folder_of):
         return {case: case for case in folder_of}, ""
-    return dict(folder_of), f"{len(folders)} subjects from the folders of {len(folder_of)} cases"
+    called = {case: folder.rpartition("/")[2] if short else folder for case, folder in folder_of.items()}
+    return called, f"{len(folders)} subjects from the folders of {len(folder_of)} cases"
 
 
 def _drop_last_word(current: dict[str, str]) -> tuple[dict[str, str], set[str]] | None:

@@ -3,6 +3,7 @@
 import pytest
 
 from autoseg import layouts
+from autoseg.errors import LayoutError
 from tests.layouts.folders import make, read
 
 
@@ -331,3 +332,49 @@ def test_masks_of_the_brain_beside_those_of_the_tumour(tmp_path):  # as UCSF-PDG
 def test_names_that_differ_in_case_between_images_and_masks(tmp_path):
     found = layouts.find(make(tmp_path, "images/Case{1,2}.nii.gz \n masks/case{1,2}_seg.nii.gz #"))
     assert read(found)["Case2"] == ("images/Case2.nii.gz", "->", "masks/case2_seg.nii.gz")
+
+
+def test_contrasts_of_a_case_whose_mask_says_more_than_mask(tmp_path):  # as PROSTATEx
+    found = layouts.find(make(tmp_path, "images/P-{1,2}_{t2,adc}.nii.gz \n masks/P-{1,2}_lesion.nii.gz #"))
+    assert found.channels == ("adc", "t2")
+    assert read(found)["P-2"] == ("images/P-2_adc.nii.gz", "images/P-2_t2.nii.gz", "->", "masks/P-2_lesion.nii.gz")
+
+
+def test_inner_folders_of_images_beside_the_mask(tmp_path):  # as MRBrainS and the WMH challenge
+    for name in ("segm", "wmh"):
+        tree = f"Utrecht/{{0,2}}/pre/{{FLAIR,T1}}.nii.gz \n Utrecht/{{0,2}}/{name}.nii.gz #"
+        found = layouts.find(make(tmp_path / name, tree))
+        assert found.channels == ("FLAIR", "T1")
+        assert read(found)["2"][-1] == f"Utrecht/2/{name}.nii.gz"
+
+
+def test_numbers_with_and_without_leading_zeros(tmp_path):
+    found = layouts.find(make(tmp_path, "images/img_{1,2,10}.png \n masks/mask_{001,002,010}.png #"))
+    assert read(found)["img_10"] == ("images/img_10.png", "->", "masks/mask_010.png")
+
+
+@pytest.mark.parametrize(
+    ("tree", "files"),
+    [
+        ("ct.nii.gz \n seg.nii.gz #", ("ct.nii.gz", "->", "seg.nii.gz")),
+        ("{t1,t2}.nii.gz \n label.nii.gz #", ("t1.nii.gz", "t2.nii.gz", "->", "label.nii.gz")),
+        (
+            "ct.nii.gz \n segmentations/{a,b}.nii.gz #",
+            ("ct.nii.gz", "->", "segmentations/a.nii.gz", "segmentations/b.nii.gz"),
+        ),
+    ],
+)
+def test_the_folder_of_a_single_case(tmp_path, tree, files):
+    found = layouts.find(make(tmp_path / "patient3", tree))
+    assert read(found) == {"patient3": files}
+
+
+def test_unrelated_files_are_no_single_case(tmp_path):
+    with pytest.raises(LayoutError):
+        layouts.find(make(tmp_path, "anna.nii.gz \n berta_mask.nii.gz #"))
+
+
+def test_a_folder_that_holds_no_case_is_left_over_among_cases(tmp_path):
+    found = layouts.find(make(tmp_path, "p{1,2,3}/ct.nii.gz \n p{1,2,3}/seg.nii.gz # \n extra/atlas.nii.gz"))
+    assert list(read(found)) == ["p1", "p2", "p3"]
+    assert found.left_over == ("extra/atlas.nii.gz",)
