@@ -6,7 +6,7 @@ beginning and end that all share; then without leading zeros of numbers. An imag
 ``X_spleen``). The way that joins the most wins, the simplest among equals.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from autoseg.contracts import StructureFile
@@ -44,25 +44,29 @@ def match(images: Mapping[str, str], masks: Mapping[str, str]) -> Matched:
     >>> match({"img_1": "i/img_1.png", "img_2": "i/img_2.png"}, {"mask_1": "m/mask_1.png"}).masks
     {'img_1': 'm/mask_1.png'}
     """
-    candidates = [
-        Matched(group.files, {name: masks[mask] for name, mask in _pairs(group.files, masks, way)}, {}, group.channels)
-        for way in range(len(_WAYS))
-        for group in _groupings(images)
-    ]
-    candidates += _by_last_word_of(images, masks) + _structures(images, masks)
-    return max(candidates, key=lambda matched: len(matched.labelled))
+    best = Matched(channel_files.single(images))
+    for matched in _candidates(images, masks):
+        if len(matched.labelled) > len(best.labelled):
+            best = matched
+        if len(best.labelled) == len(masks):
+            break
+    return best
 
 
-@dataclass(frozen=True)
-class _Grouping:
-    files: dict[str, tuple[str, ...]]
-    channels: tuple[str, ...] | None = None
+def _candidates(images: Mapping[str, str], masks: Mapping[str, str]) -> Iterator[Matched]:
+    """All ways of joining, the simplest first."""
+    for way in range(len(_WAYS)):
+        for group in _groupings(images):
+            yield Matched(group, {name: masks[mask] for name, mask in _pairs(group, masks, way)})
+    yield from _by_last_word_of(images, masks)
+    yield from _structures(images, masks)
 
 
-def _groupings(images: Mapping[str, str]) -> list[_Grouping]:
-    groupings = [_Grouping(channel_files.single(images))]
+def _groupings(images: Mapping[str, str]) -> list[dict[str, tuple[str, ...]]]:
+    """The files of each case: one, or where all are numbered so one per channel."""
+    groupings = [channel_files.single(images)]
     if channel_files.numbered(images):
-        groupings.append(_Grouping(channel_files.group(images)))
+        groupings.append(channel_files.group(images))
     return groupings
 
 

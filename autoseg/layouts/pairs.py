@@ -31,10 +31,13 @@ def recognise(tree: Tree) -> Found | None:
 def _parts(tree: Tree) -> list[Reading]:
     """``train/``, ``val/`` and ``test/``, each with images and masks of its own; a part may lack the masks."""
     parts = {folder: tree.below(folder) for folder in tree.folders if part_of(folder) is not None}
-    found = {folder: (beside.flat(part) or siblings.readings(part))[:1] for folder, part in parts.items()}
-    read = {folder: readings[0].inside(folder) for folder, readings in found.items() if readings}
-    if not read:
+    found = {folder: beside.flat(part) or siblings.readings(part) for folder, part in parts.items()}
+    bare = {folder: siblings.images_only(part) for folder, part in parts.items() if not found[folder]}
+    every = {folder: readings for folder, readings in found.items() if readings}
+    every |= {folder: [reading] for folder, reading in bare.items() if reading is not None}
+    if len(every) < 2 or not any(found.values()):
         return []
-    bare = {folder: siblings.images_only(part) for folder, part in parts.items() if folder not in read}
-    read |= {folder: reading.inside(folder) for folder, reading in bare.items() if reading is not None}
-    return [united(read)] if len(read) > 1 else []
+    return [
+        united({folder: (readings[choice:] or readings)[0].inside(folder) for folder, readings in every.items()})
+        for choice in range(max(map(len, every.values())))
+    ]

@@ -59,10 +59,12 @@ def united(parts: Mapping[str, Reading]) -> Reading:
         images |= {new[case]: files for case, files in reading.matched.images.items()}
         masks |= {new[case]: file for case, file in reading.matched.masks.items()}
         structures |= {new[case]: files for case, files in reading.matched.structures.items()}
+    called = list(dict.fromkeys(reading.name for reading in readings if reading.name))
     channels = next((reading.matched.channels for reading in readings if reading.matched.channels), None)
     return Reading(
         Matched(images, masks, structures, channels),
         how="; ".join(dict.fromkeys(reading.how for reading in readings)),
+        name="/".join([*called[:1], *(name.removeprefix("pairs:") for name in called[1:])]),
         reasons={path: why for reading in readings for path, why in reading.reasons.items()},
     )
 

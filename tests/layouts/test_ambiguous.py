@@ -74,3 +74,27 @@ def test_data_sets_side_by_side_are_one_if_that_is_asked_for(tmp_path):
     assert read(found)["ben_2"] == ("ben/images/2.nii.gz", "->", "ben/masks/2.nii.gz")
     with pytest.raises(UsageError, match="expected several data sets"):
         layouts.find(tmp_path / "anna", layout="together")
+
+
+@pytest.mark.parametrize(
+    ("tree", "wanted", "label"),
+    [
+        (
+            "{train,test}/images/{1,2}.png \n {train,test}/{masks_a,masks_b}/{1,2}.png #",
+            "pairs:images,masks_b",
+            "train/masks_b/1.png",
+        ),
+        (
+            "{train,test}_images/{1,2}.png \n train_{masks_a,masks_b}/{1,2}.png # \n test_masks/{1,2}.png #",
+            "pairs:train_images,train_masks_b/test_images,test_masks",
+            "train_masks_b/1.png",
+        ),
+    ],
+)
+def test_a_doubt_in_one_part_of_a_split_is_asked_about(tmp_path, tree, wanted, label):
+    make(tmp_path, tree)
+    with pytest.raises(LayoutError, match=f"--layout {wanted}"):
+        layouts.find(tmp_path)
+    cases = layouts.find(tmp_path, layout=wanted).cases
+    assert label in [case.label for case in cases]
+    assert [case.given_holdout for case in cases].count(True) == 2
