@@ -120,7 +120,7 @@ def _by_content(tree: Tree, pairings: Mapping[Pair, Reading]) -> dict[Pair, Read
     for (images, masks), reading in pairings.items():
         matched = reading.matched
         joined = sorted(matched.masks)
-        sample = joined[:: -(-len(joined) // _SAMPLE)]
+        sample = joined[:: max(1, -(-len(joined) // _SAMPLE))]
         if not sample or not all(looks_like_mask(tree.root / matched.masks[name]) for name in sample):
             continue
         if all(looks_like_mask(tree.root / matched.images[name][0]) for name in sample):

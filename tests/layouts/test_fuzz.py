@@ -123,3 +123,10 @@ def test_any_declaration(content):
             layouts.find(Path(folder))
         except AutosegError as error:
             assert str(error)
+
+
+def test_names_that_look_like_structures_where_no_folder_is_for_masks(tmp_path):  # found by test_any_tree
+    for path in ("train/s_T1w.png", "images/s/a.png", "images/s/b.png", "train/images/s_T1w.png"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    found_or_explained(tmp_path)
