@@ -45,6 +45,7 @@ class Settings(Record):
     trust_grid: bool = False  # a label of the image's shape is taken voxel for voxel, whatever its header says
     strict: bool = False  # any case that cannot be used is fatal
     splits: str | None = None  # file with folds to take; null: one in the source folder, or folds of our own
+    layout: str | None = None  # how to read the source where it can be read in several ways; null: as it looks
 
     @property
     def wishes(self) -> Wishes:
@@ -192,6 +193,7 @@ class Audit(Record):
 
     entries: tuple[AuditEntry, ...]
     left_over: tuple[str, ...] = ()
+    left_over_because: tuple[str, ...] = ()  # one sentence for each
 
 
 class Split(Record):

@@ -1,11 +1,13 @@
 """What is in a folder, what is wrong with it and what would be done: the answer of ``autoseg inspect``."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
 from autoseg.contracts import AuditEntry, Case, Dataset, Label, Settings
 from autoseg.intake import modality
+from autoseg.layouts.found import example
 from autoseg.stages.dataset import Looked, look_at
 from planners.contracts import Record, Spacing
 
@@ -22,7 +24,10 @@ class Inspection(Record):
     regions: tuple[str, ...]
     spacing_mm: Spacing | None = None  # median; null: the files know of none
     orientation: tuple[str, ...]  # axis codes that occur, most frequent first
+    examples: tuple[str, ...] = ()  # some cases: images -> label
+    subjects: int = 0
     left_over: tuple[str, ...]
+    left_over_because: tuple[str, ...] = ()  # one sentence for each
     audit: tuple[AuditEntry, ...]
     modalities: tuple[str, ...] = ()  # per channel: what it shows, by its name or its values
     split: str = ""  # how the cases would be split
@@ -31,6 +36,9 @@ class Inspection(Record):
     def fatal(self) -> str:
         """Why the folder cannot be used; empty: it can."""
         return "; ".join(entry.reason for entry in self.audit if entry.verdict == "fatal")
+
+
+_EXAMPLES = 3
 
 
 def inspect(source: Path, settings: Settings = Settings()) -> Inspection:
@@ -55,7 +63,10 @@ def inspect(source: Path, settings: Settings = Settings()) -> Inspection:
         regions=() if labels is None else tuple(region.name for region in labels.regions),
         spacing_mm=_median([scan.spacing_mm for scan in looked.scans if scan.spacing_known]),
         orientation=tuple(code for code, _ in Counter(scan.orientation for scan in looked.scans).most_common()),
+        examples=tuple(example(case) for case in _examples(cases)),
+        subjects=len({case.subject for case in cases}),
         left_over=looked.audit.left_over,
+        left_over_because=looked.audit.left_over_because,
         audit=looked.audit.entries,
         modalities=_modalities(looked, channels),
         split="" if made is None else made.split.because,
@@ -85,6 +96,13 @@ def _dimension(looked: Looked) -> int:
 def _modalities(looked: Looked, channels: tuple[str, ...]) -> tuple[str, ...]:
     alike = [scan for scan in looked.scans if len(scan.overall) == len(channels)]
     return tuple(modality.WORDS[kind] for kind in modality.of_channels(channels, alike))
+
+
+def _examples(cases: Sequence[Case]) -> list[Case]:
+    """The first cases with a label, and one without if there is one."""
+    labelled = [case for case in cases if case.labelled]
+    unlabelled = [case for case in cases if not case.labelled]
+    return labelled[: _EXAMPLES - 1] + unlabelled[:1]
 
 
 def _median(spacings: list[Spacing]) -> Spacing | None:

@@ -26,6 +26,7 @@ from autoseg.contracts import (
     Validation,
 )
 from autoseg.events import Event, Notify, silent
+from autoseg.layouts import folder_of
 from autoseg.row import calibration, deadline, deployment, jobs, opening, results, resume
 from autoseg.row.jobs import Job
 from autoseg.row.journal import Journal
@@ -80,7 +81,8 @@ def opened(
 
     Args:
         out: The run folder.
-        source: The dataset's folder; None takes the one the run folder was made with, as for ``settings``.
+        source: The dataset's folder, or a table of cases in it; None takes the one the run folder was made with, as for
+            ``settings``.
         settings: What was asked for.
         redo: What may be redone where something changed.
         alone: Hold the folder's lock throughout. Training does not: its jobs have locks of their own, and the folder's
@@ -268,7 +270,7 @@ class Row:
             "predict",
             Prediction,
             lambda: deployment.predict_rest(
-                self.dataset, self.source, self.workspace, self.budget.device, self._journal
+                self.dataset, folder_of(self.source), self.workspace, self.budget.device, self._journal
             ),
             dataset=self.dataset,
             model=self.model,

@@ -8,6 +8,7 @@ from autoseg.errors import DataError
 
 def inspect(
     source: options.Source,
+    layout: options.Layout = None,
     strict: options.Strict = False,
     splits: options.Splits = None,
     snap_labels: options.SnapLabels = False,
@@ -19,7 +20,9 @@ def inspect(
     from autoseg.contracts import Settings
     from autoseg.inspection import inspect as look
 
-    asked = Settings(strict=strict, splits=options.absolute(splits), snap_labels=snap_labels, trust_grid=trust_grid)
+    asked = Settings(
+        layout=layout, strict=strict, splits=options.absolute(splits), snap_labels=snap_labels, trust_grid=trust_grid
+    )
     found = look(source, asked)
     if as_json:
         typer.echo(found.model_dump_json(indent=1))

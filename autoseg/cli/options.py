@@ -13,7 +13,9 @@ from autoseg.workspace import Workspace
 from planners import registry
 from planners.contracts import ConfigurationName, Preset, Spacing
 
-Source = Annotated[Path, typer.Argument(help="Folder with images and masks, in any layout.", show_default=False)]
+Source = Annotated[
+    Path, typer.Argument(help="Folder with images and masks in any layout, or a table of cases.", show_default=False)
+]
 Out = Annotated[Path, typer.Argument(help="Run folder: new, empty, or one to resume.", show_default=False)]
 Hours = Annotated[
     float | None, typer.Option(help="Upper bound on wall-clock hours, summed over restarts. Default: by preset.")
@@ -45,6 +47,9 @@ SnapLabels = Annotated[
 TrustGrid = Annotated[
     bool, typer.Option("--trust-grid", help="Labels of the image's shape are taken voxel for voxel, despite headers.")
 ]
+Layout = Annotated[
+    str | None, typer.Option(help="How to read SOURCE where it can be read in several ways; inspect says which.")
+]
 Replan = Annotated[bool, typer.Option("--replan", help="Redo what depends on changed data or settings.")]
 KeepPlan = Annotated[bool, typer.Option("--keep-plan", help="Redo changed cases and training under the present plan.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop if any case cannot be used, instead of leaving it out.")]
@@ -73,6 +78,7 @@ def settings(
     trust_grid: bool = False,
     strict: bool = False,
     splits: Path | None = None,
+    layout: str | None = None,
 ) -> Settings:
     """Check what was typed.
 
@@ -103,6 +109,7 @@ def settings(
         trust_grid=trust_grid,
         strict=strict,
         splits=absolute(splits),
+        layout=layout,
     )
 
 

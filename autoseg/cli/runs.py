@@ -33,6 +33,7 @@ def run(
     trust_grid: options.TrustGrid = False,
     strict: options.Strict = False,
     splits: options.Splits = None,
+    layout: options.Layout = None,
     replan: options.Replan = False,
     keep_plan: options.KeepPlan = False,
 ) -> None:
@@ -53,6 +54,7 @@ def run(
         trust_grid,
         strict,
         splits,
+        layout,
     )
     redo = _redo(replan, keep_plan)
     from autoseg import pipeline

@@ -59,16 +59,23 @@ def show_inspection(source: str, found: "Inspection") -> None:
         for (verdict, reason, repair), cases in told.items():
             table.add_row(verdict, Text(_some(cases)), Text(reason), Text(repair))
         console.print(table)
-    for file in found.left_over:
-        console.print(Text(f"left over: {json.dumps(file)}"))
+    for file, why in zip(found.left_over, found.left_over_because, strict=True):
+        console.print(Text(f"left over: {json.dumps(file, ensure_ascii=False)}: {_on_one_line(why)}"))
+
+
+def _on_one_line(text: str) -> str:
+    """Without control characters, which names of files may hold: no name can forge a line of its own."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _sized(found: "Inspection") -> str:
     dimension = f"{found.dimension}D, " if found.dimension else ""
-    return f"{dimension}{found.cases} usable cases, {found.labelled} labelled"
+    return f"{dimension}{found.cases} usable cases of {found.subjects} subjects, {found.labelled} labelled"
 
 
 def _facts(found: "Inspection") -> Iterator[tuple[str, str]]:
+    for one in found.examples:
+        yield "e.g.", _on_one_line(one)
     shown = [f"{name} ({kind})" for name, kind in zip(found.channels, found.modalities, strict=False)]
     yield "channels", ", ".join(shown)
     yield "labels", ", ".join(f"{label.name} = {label.value}" for label in found.labels)

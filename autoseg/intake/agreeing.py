@@ -5,7 +5,7 @@ as far as it goes alone; then all counts are looked at together, and the few cas
 of the others are examined again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoseg.contracts import Coding, LabelSet
@@ -39,12 +39,13 @@ class Together:
     notes: tuple[str, ...] = ()
 
 
-def agree(examined: Sequence[Examined], declared: LabelSet | None, *, snap: bool) -> Together:
+def agree(examined: Sequence[Examined], declared: LabelSet | None, *, names: Mapping[int, str], snap: bool) -> Together:
     """Settle what the values in the masks mean.
 
     Args:
         examined: All cases.
         declared: Declared labels; None: the values that occur are the labels.
+        names: What values are called in a file beside the masks.
         snap: All strays become labels, however many there are.
 
     Raises:
@@ -63,7 +64,7 @@ def agree(examined: Sequence[Examined], declared: LabelSet | None, *, snap: bool
         return Together(tuple(items))
     found = values.sort_out(masks, coding, snap=snap)
     ground = _background(masks, found, coding)
-    agreed = Agreed(infer(found.labels, ground, coding, _names(items)), found.nearest)
+    agreed = Agreed(infer(found.labels, ground, coding, {**_names(items), **names}), found.nearest)
     again = frozenset(item.case.case for item in items if _has_values(item) and _differs(item, agreed))
     told = [_told(item, found, coding, again) for item in items]
     return Together(tuple(told), agreed, again, tuple(_notes(masks, agreed)))

@@ -5,78 +5,130 @@ Each layout is one module with ``recognise(tree) -> Found | None``. To add one, 
 """
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from autoseg.contracts import Case
 from autoseg.errors import LayoutError, UsageError
-from autoseg.layouts import dicom, msd, nnunet, pairs
-from autoseg.layouts.channel_files import stem
+from autoseg.layouts import beside, bids, case_names, cases, dicom, left_over, msd, nnunet, pairs, rows, table, together
+from autoseg.layouts.choice import asked_for, decided
 from autoseg.layouts.found import Found
 from autoseg.layouts.inputs import find_inputs
-from autoseg.layouts.subjects import subjects
-from autoseg.layouts.tree import Tree, collapse, describe, look
+from autoseg.layouts.names import part_of
+from autoseg.layouts.subjects import by_folder, subjects
+from autoseg.layouts.tree import Tree, collapse, describe, folder_of, look
 
-__all__ = ["LAYOUTS", "Found", "find", "find_inputs"]
+__all__ = ["LAYOUTS", "Found", "find", "find_inputs", "folder_of"]
 
 LAYOUTS: dict[str, Callable[[Tree], Found | None]] = {
     "nnunet": nnunet.recognise,
     "msd": msd.recognise,
     "dicom": dicom.recognise,
+    "table": table.recognise,
+    "bids": bids.recognise,
     "pairs": pairs.recognise,
+    "cases": cases.recognise,
+    "beside": beside.recognise,
 }
+_SPLIT_BY_FOLDERS = ("pairs", "cases", "beside")  # layouts in which a folder called "test" is all that tells
 
 
-def find(root: Path, exclude: Path | None = None) -> Found:
-    """Recognise a data set folder and list its cases, without reading images.
+def find(source: Path, exclude: Path | None = None, layout: str | None = None) -> Found:
+    """Recognise a data set folder and list its cases, by names; files are looked into only where names say nothing.
 
     The data set may also lie in the folder's only recognisable subfolder.
 
     Args:
-        root: The folder; paths in the result are relative to it.
+        source: The folder, or a table of cases; paths in the result are relative to the folder, or to the table's.
         exclude: A folder that does not count although it may lie inside, e.g. the run folder.
+        layout: The layout or reading that is asked for; None: the only plausible one.
 
     Raises:
-        UsageError: ``root`` is not a folder.
-        LayoutError: No cases can be made out; the message says what was found instead.
+        UsageError: ``source`` is neither folder nor table, or cannot be read as ``layout``.
+        LayoutError: No cases can be made out, or several readings are equally plausible; the message says which.
         DataError: A description in the folder is broken.
         RefusedError: A description names files outside the folder.
     """
-    if not root.is_dir():
-        raise UsageError(f"{root}: {'is a file' if root.exists() else 'does not exist'}; expected a data set folder")
-    tree = look(root, exclude)
-    found = _recognise(tree) or _recognise_below(tree)
+    if source.is_file() and not rows.is_table(source.name):
+        raise UsageError(f"{source}: is a file; expected a data set folder, or a table of cases (.csv, .tsv)")
+    if not source.exists():
+        raise UsageError(f"{source}: does not exist; expected a data set folder")
+    tree = look(source, exclude)
+    found = _read(tree, source, layout)
     if not found.cases:
-        raise LayoutError(f"{root}: laid out like {found.layout}, but holds no images; found: {describe(tree)}")
-    _names_must_differ(found, root)
-    found = found if found.grouping else _grouped(found)
-    cases = sorted(found.cases, key=lambda case: case.case)
-    left_over = (*found.left_over, *collapse(_left_over(found, tree), tree))
-    return dataclasses.replace(found, cases=tuple(cases), left_over=left_over)
+        raise LayoutError(f"{source}: laid out like {found.layout}, but holds no images; found: {describe(tree)}")
+    named = [case.model_copy(update={"case": case_names.fit(case.case)}) for case in found.cases]
+    distinct, twins = case_names.distinct(named, tree.root)
+    grouped, how = _grouped(found.layout, _test_apart(found.layout, distinct), found.grouping)
+    found = dataclasses.replace(found, cases=tuple(grouped), reasons={**found.reasons, **twins}, grouping=how)
+    aside = {path: found.reasons[path] for path in found.left_over}  # what the layout knows is no image of a case
+    unused = {**aside, **collapse(left_over.explained(found, tree), tree)}
+    return dataclasses.replace(
+        found,
+        left_over=tuple(unused),
+        left_over_because=tuple(unused.values()),
+        notes=(*found.notes, *left_over.notes(tree)),
+    )
 
 
-def _grouped(found: Found) -> Found:
-    """Subjects by the names of the cases, where the layout knows none."""
-    subject_of, how = subjects(case.case for case in found.cases)
-    cases = (case.model_copy(update={"subject": subject_of[case.case]}) for case in found.cases)
-    return dataclasses.replace(found, cases=tuple(cases), grouping=how)
+def _read(tree: Tree, source: Path, layout: str | None) -> Found:
+    if source.is_file():
+        return table.of_file(tree, source.name)
+    if layout == together.NAME:
+        return together.united(_data_sets_in(tree))
+    if layout is not None:
+        every = [found for recognise in LAYOUTS.values() if (found := recognise(tree)) is not None]
+        return asked_for(layout, every or [_recognise_below(tree)], tree)
+    return decided(_recognise(tree) or _recognise_below(tree), tree)
+
+
+def _grouped(layout: str, cases: list[Case], grouping: str) -> tuple[list[Case], str]:
+    """Cases in order, with their subjects, unless the layout knew these."""
+    in_order = sorted(cases, key=lambda case: case.case)
+    if grouping:
+        return in_order, grouping
+    subject_of, how = subjects(case.case for case in in_order)
+    if layout in ("pairs", "beside"):
+        folder_of, told = by_folder({case.case: Path(case.images[0]).parent.as_posix() for case in in_order})
+        inside_one = len({(subject_of[case], folder_of[case]) for case in subject_of}) == len(set(subject_of.values()))
+        subject_of, how = (folder_of, told) if told and inside_one else (subject_of, how)
+    return [case.model_copy(update={"subject": subject_of[case.case]}) for case in in_order], how
+
+
+def _test_apart(layout: str, cases: list[Case]) -> list[Case]:
+    """Labelled cases below a folder for tests are a hold-out, where there are others too."""
+    if layout not in _SPLIT_BY_FOLDERS:
+        return cases
+    tests = {case.case for case in cases if case.labelled and _in_test_folder(case)}
+    if len(tests) == sum(case.labelled for case in cases):
+        return cases
+    return [case.model_copy(update={"given_holdout": True}) if case.case in tests else case for case in cases]
+
+
+def _in_test_folder(case: Case) -> bool:
+    return any(part_of(folder) == "test" for folder in Path(case.images[0]).parts[:-1])
 
 
 def _recognise(tree: Tree) -> Found | None:
     return next((found for recognise in LAYOUTS.values() if (found := recognise(tree)) is not None), None)
 
 
+def _data_sets_in(tree: Tree) -> dict[str, Found]:
+    """The data sets in direct subfolders."""
+    return {folder: found for folder in tree.folders if (found := _recognise(tree.below(folder))) is not None}
+
+
 def _recognise_below(tree: Tree) -> Found:
     """Look one level deeper; exactly one data set must lie there."""
     known = ", ".join(LAYOUTS)
-    candidates = {folder: found for folder in tree.folders if (found := _recognise(tree.below(folder))) is not None}
+    candidates = _data_sets_in(tree)
     if len(candidates) == 1:
         [(folder, found)] = candidates.items()
         return found.inside(folder)
     if candidates:
         raise LayoutError(
-            f"{tree.root}: holds several data sets ({', '.join(list(candidates)[:8])}); name one of them, or use "
-            "`autoseg benchmark` for all"
+            f"{tree.root}: holds several data sets ({', '.join(list(candidates)[:8])}); name one of them, add --layout "
+            f"{together.NAME} if they are parts of one, or use `autoseg benchmark` for all"
         )
     nearest = _nearest(tree)
     hint = f"; did you mean {nearest}?" if nearest else "."
@@ -97,33 +149,3 @@ def _nearest(tree: Tree) -> str | None:
                 if _recognise(candidate) is not None:
                     return str(candidate.root)
     return None
-
-
-def _names_must_differ(found: Found, root: Path) -> None:
-    """Case names become file names, also on disks that do not tell A from a."""
-    counts = Counter(case.case.casefold() for case in found.cases)
-    twice = [case for case in found.cases if counts[case.case.casefold()] > 1]
-    if twice:
-        listed = ", ".join(f"{case.case} ({case.images[0]})" for case in twice[:4])
-        raise LayoutError(f"{root}: {len(twice)} cases share a name: {listed}; rename or remove one of each")
-
-
-def _left_over(found: Found, tree: Tree) -> tuple[str, ...]:
-    """Images that no case uses.
-
-    Raises:
-        LayoutError: One is a used file under another suffix, and nobody can know which is meant.
-    """
-    used = {file for case in found.cases for file in (*case.images, *case.label_files)}
-    from_name = {_bare(file): file for file in used}
-    left_over = tuple(file for file in tree.images if file not in used)
-    for file in left_over:
-        if _bare(file) in from_name:
-            raise LayoutError(
-                f"{tree.root}: {from_name[_bare(file)]} and {file} are the same case; remove or rename one of them"
-            )
-    return left_over
-
-
-def _bare(file: str) -> str:
-    return f"{file.rpartition('/')[0]}/{stem(file)}"

@@ -2,34 +2,45 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from autoseg import formats
 
 _CHANNEL = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_SEPARATOR = re.compile(r"[_\-. ]")
 
 
+@lru_cache(maxsize=2**18)
 def stem(file: str) -> str:
     """File name without folder and suffix, in composed Unicode (so that names from macOS and Linux meet).
 
     >>> stem("imagesTr/liver_01.nii.gz")
     'liver_01'
     """
-    return unicodedata.normalize("NFC", formats.stem(Path(file)))
+    return unicodedata.normalize("NFC", formats.stem(Path(file.rpartition("/")[2])))
 
 
 def named(files: Iterable[str], folder: str = "") -> dict[str, str]:
-    """Files by name; subfolders of ``folder`` become part of it. The first of two files with one name counts.
+    """Files by name; subfolders of ``folder`` become part of it. The first of two files with one name counts,
+    and a plain picture only where there is nothing else.
 
     >>> named(["images/a/1.png", "images/b/1.png"], "images")
     {'a_1': 'images/a/1.png', 'b_1': 'images/b/1.png'}
     """
     by_name: dict[str, str] = {}
-    for file in sorted(files):
-        parts = Path(file).relative_to(folder).parts if folder else (file,)
+    for file in sorted(files, key=lambda file: (is_picture(file), file)):
+        parts = file.removeprefix(f"{folder}/").split("/") if folder else [file]
         by_name.setdefault("_".join((*parts[:-1], stem(file))), file)
     return by_name
+
+
+def is_picture(file: str) -> bool:
+    """Whether a file is a plain picture rather than of a medical format, by its suffix."""
+    return formats.suffix(Path(file)) in _PICTURES
 
 
 def split(name: str) -> tuple[str, int | None]:
@@ -65,3 +76,38 @@ def numbered(names: Iterable[str]) -> bool:
     parts = [split(name) for name in names]
     firsts = {case for case, channel in parts if channel == 0}
     return bool(parts) and all(channel is not None and case in firsts for case, channel in parts)
+
+
+def by_last_word(files: Mapping[str, str], cases: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Named files by case, and by the word that follows the case's name; files of no case are left out.
+
+    >>> by_last_word({"p1_T1": "p1_T1.nii", "p1_T2": "p1_T2.nii", "p2_T1": "p2_T1.nii"}, ["p1", "p2"])
+    {'p1': {'T1': 'p1_T1.nii', 'T2': 'p1_T2.nii'}, 'p2': {'T1': 'p2_T1.nii'}}
+    """
+    known = set(cases)
+    found: dict[str, dict[str, str]] = {}
+    for name, file in files.items():
+        ends = [separator.start() for separator in _SEPARATOR.finditer(name)]
+        end = next((end for end in reversed(ends) if name[:end] in known), None)
+        if end:
+            found.setdefault(name[:end], {})[name[end + 1 :].strip("_-. ")] = file
+    return found
+
+
+def shared_words(cases: Collection[Mapping[str, str]]) -> tuple[str, ...]:
+    """The words that at least half of the cases have together, sorted; those that more cases have come first.
+
+    >>> shared_words([{"T1": "", "T2": ""}, {"T1": ""}, {"T1": "", "old": ""}])
+    ('T1',)
+    >>> shared_words([{"a": ""}, {"b": ""}])
+    ('a',)
+    """
+    counts = Counter(word for words in cases for word in words)
+    kept: list[str] = []
+    complete = list(cases)
+    for word in sorted(counts, key=lambda word: (-counts[word], word)):
+        left = [words for words in complete if word in words]
+        if 2 * len(left) >= len(cases):
+            kept.append(word)
+            complete = left
+    return tuple(sorted(kept))

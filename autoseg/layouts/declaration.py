@@ -4,7 +4,9 @@ The file is somebody else's: size and types are checked, every error names the p
 outside the folder is refused.
 """
 
+import difflib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -12,6 +14,13 @@ from autoseg.contracts import Label, LabelSet, Region
 from autoseg.errors import DataError, LabelError, RefusedError
 
 _LARGEST_BYTES = 64 * 2**20
+_DEEPEST = 64
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|-?\b(?:NaN|Infinity)\b', re.DOTALL)
+_KEYS = (
+    *("name", "dataset_name", "description", "reference", "licence", "license", "release", "relase", "tensorImageSize"),
+    *("modality", "channel_names", "labels", "regions_class_order", "file_ending", "overwrite_image_reader_writer"),
+    *("numTraining", "numValidation", "numTest", "training", "validation", "test", "dataset", "author", "version"),
+)
 
 Json = Mapping[str, object]
 
@@ -28,16 +37,61 @@ def read(path: Path) -> Json | None:
     if size > _LARGEST_BYTES:
         raise DataError(f"{path}: {size} bytes, more than {_LARGEST_BYTES}; this is no data set declaration")
     try:
-        content = json.loads(path.read_bytes().decode("utf-8-sig"))
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not valid JSON: {error}; save it as UTF-8 text") from error
+    _refuse_oddities(text, path)
+    try:
+        content = json.loads(text, object_pairs_hook=lambda pairs: _without_twins(pairs, path))
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}; correct it there, or "
             "delete the file if images and masks lie in two folders of their own"
         ) from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{path}: not valid JSON: {error}; save it as UTF-8 text") from error
+    except ValueError as error:  # a number with thousands of digits
+        raise DataError(f"{path}: not valid JSON: {error}; correct the number") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected an object {{...}} at $, found {type(content).__name__}")
+    return content
+
+
+def remarks(content: Json, path: Path, training: int | None = None) -> tuple[str, ...]:
+    """What is odd but harmless: keys that look misspelled, and a count that is not what is there.
+
+    Args:
+        content: What was declared.
+        path: Where.
+        training: Cases of the training part that were found; None: not known.
+    """
+    near = {key: difflib.get_close_matches(key, _KEYS, 1, 0.8) for key in content if key not in _KEYS}
+    found = [f"{path.name}: unknown key {key!r}, not used; did you mean {near[key][0]!r}?" for key in near if near[key]]
+    declared = content.get("numTraining")
+    if training is not None and declared is not None and declared != training:
+        found.append(f"{path.name}: numTraining is {declared!r}, but {training} cases were found; those count")
+    return tuple(found)
+
+
+def _refuse_oddities(text: str, path: Path) -> None:
+    """Numbers that are none, and nesting so deep that reading it would overflow the stack."""
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
+        odd = token[0].lstrip("-") in ("NaN", "Infinity")
+        if odd or depth > _DEEPEST:
+            line = text.count("\n", 0, token.start()) + 1
+            column = token.start() - text.rfind("\n", 0, token.start())
+            problem = f"{token[0]} is no JSON number" if odd else f"nested more than {_DEEPEST} levels deep"
+            raise DataError(f"{path}: not valid JSON at line {line}, column {column}: {problem}; correct it there")
+
+
+def _without_twins(pairs: list[tuple[str, object]], path: Path) -> dict[str, object]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        raise DataError(
+            f"{path}: the keys {twice[:5]} stand twice in one object; nobody knows which counts; remove one"
+        )
     return content
 
 
@@ -50,10 +104,37 @@ def inside(file: object, where: str, path: Path) -> str:
     """
     if not isinstance(file, str) or not file.strip() or "\0" in file:
         raise DataError(f"{path}: at {where}: expected a file name, found {file!r}")
+    return confined(file, f"{path}: at {where}")
+
+
+def confined(file: str, where: str) -> str:
+    r"""A path that somebody wrote down, if it stays inside the folder it is relative to.
+
+    >>> confined(".\\a\\b.png", "here")
+    'a/b.png'
+
+    Raises:
+        RefusedError: It is absolute or climbs out of the folder.
+    """
     parts = PurePosixPath(file.replace("\\", "/"))
     if parts.is_absolute() or PureWindowsPath(file).drive or ".." in parts.parts:
-        raise RefusedError(f"{path}: at {where}: {file!r} points outside the data set's folder; move the file inside")
+        raise RefusedError(f"{where}: {file!r} points outside the data set's folder; move the file inside")
     return parts.as_posix()
+
+
+def case_name(name: str, where: str) -> str:
+    """A case's name that somebody wrote down, fit to be a file's name.
+
+    >>> case_name("patient 1/scan 2", "here")
+    'patient 1_scan 2'
+
+    Raises:
+        RefusedError: It climbs out of a folder, or is empty.
+    """
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or not parts.parts or "\0" in name:
+        raise RefusedError(f"{where}: {name!r} is no name for a case, as files are named after it; rename it")
+    return "_".join(parts.parts)
 
 
 def channels(declared: object, where: str, path: Path) -> tuple[str, ...]:

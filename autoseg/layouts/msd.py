@@ -32,13 +32,16 @@ def recognise(tree: Tree) -> Found | None:
     if content is None or "channel_names" in content or not {"training", "modality"} & content.keys():
         return None
     modality = content.get("modality")
+    validation = _listed(content.get("validation", []), "$.validation", path)  # some tasks list more cases so
     training = _listed(content.get("training", []), "$.training", path)
     test = _listed(content.get("test", []), "$.test", path)
+    cases = _training(tree, training)
     return Found(
         layout="msd",
         channels=None if modality is None else declaration.channels(modality, "$.modality", path),
         labels=declaration.label_set(content, path),
-        cases=_training(tree, training) + _test(tree, test),
+        cases=cases + _listed_cases(tree, validation) + _test(tree, test),
+        notes=declaration.remarks(content, path, len(cases)),
     )
 
 
@@ -63,6 +66,11 @@ def _training(tree: Tree, listed: list[tuple[str, str | None]]) -> tuple[Case, .
     on_disk, labels = parts.images_by_case(tree, "Tr"), parts.labels(tree, "Tr")
     if not listed:
         return tuple(parts.case(name, files, labels.get(name), "Tr") for name, files in on_disk.items())
+    return _listed_cases(tree, listed)
+
+
+def _listed_cases(tree: Tree, listed: list[tuple[str, str | None]]) -> tuple[Case, ...]:
+    on_disk = parts.images_by_case(tree, "Tr") if listed else {}
     return tuple(_case(tree, image, label, on_disk, "Tr") for image, label in listed)
 
 
@@ -76,6 +84,7 @@ def _test(tree: Tree, listed: list[tuple[str, str | None]]) -> tuple[Case, ...]:
 
 def _case(tree: Tree, image: str, label: str | None, on_disk: dict[str, tuple[str, ...]], part: parts.Part) -> Case:
     name = channel_files.stem(image)
-    if not (tree.root / image).exists() and name in on_disk:
-        return parts.case(name, on_disk[name], label, part)
-    return parts.case(name, (image,), label, part)
+    spelled = None if label is None else tree.spelled(label)
+    if not tree.has(image) and name in on_disk:
+        return parts.case(name, on_disk[name], spelled, part)
+    return parts.case(name, (tree.spelled(image),), spelled, part)

@@ -6,6 +6,9 @@ or ``-``, is dropped when it is a word for a phase, session, contrast, side or s
 cases together **and** at least two subjects remain (in ``brain_scan_1``, ``brain_scan_2`` the number is the person).
 The rule is applied again to what remains. In all other data sets each case is its own subject.
 
+Where names tell nothing, folders may: if the cases lie in three or more folders, several in some, and each folder's own
+name holds a number and no word for a group (``site2``, ``train1``), the folder is the subject.
+
 The rule errs towards grouping: two people taken for one cost a little freedom in making folds; one person taken for two
 puts the same anatomy on both sides of a split, and the score is too good.
 
@@ -17,7 +20,7 @@ puts the same anatomy on both sides of a split, and the score is too good.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _LAST_WORD = re.compile(
     r"^(?P<subject>.+?)[_-](?P<word>"
@@ -28,6 +31,12 @@ _LAST_WORD = re.compile(
     r")$",
     re.IGNORECASE,
 )
+_GROUP = re.compile(
+    r"site|cent(?:er|re)|hospital|batch|fold|set|part|class|grade|group|vendor|scanner|train|test|val"
+    r"|image|img|mask|label|seg",
+    re.IGNORECASE,
+)
+_FEWEST_FOLDERS = 3
 _BIDS = re.compile(r"^(?P<subject>sub-[A-Za-z0-9]+)(?:_|$)")
 
 
@@ -48,6 +57,30 @@ def subjects(cases: Iterable[str]) -> tuple[dict[str, str], str]:
         current, words = step
         dropped |= words
     return current, _sentence(current, "by dropping " + ", ".join(f"_{word}" for word in sorted(dropped)[:6]))
+
+
+def by_folder(folder_of: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Map each case to the folder it lies in, if those are people.
+
+    Args:
+        folder_of: The folder of each case.
+
+    Returns:
+        As ``subjects``.
+
+    >>> by_folder({"a": "p1", "b": "p1", "c": "p2", "d": "p3"})[1]
+    '3 subjects from the folders of 4 cases'
+    >>> by_folder({"a": "site1", "b": "site1", "c": "site2", "d": "site3"})[1]
+    ''
+    """
+    folders = set(folder_of.values())
+    own = {folder.rpartition("/")[2] for folder in folders}
+    short = len(own) == len(folders)
+    people = all(any(c.isdigit() for c in name) and not _GROUP.search(name) for name in own)
+    if not people or not _FEWEST_FOLDERS <= len(folders) < len(folder_of):
+        return {case: case for case in folder_of}, ""
+    called = {case: folder.rpartition("/")[2] if short else folder for case, folder in folder_of.items()}
+    return called, f"{len(folders)} subjects from the folders of {len(folder_of)} cases"
 
 
 def _drop_last_word(current: dict[str, str]) -> tuple[dict[str, str], set[str]] | None:

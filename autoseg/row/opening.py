@@ -8,6 +8,7 @@ from autoseg import folds, records
 from autoseg.contracts import CaseScan, Dataset, Run, Settings
 from autoseg.errors import ChangedInputs, UsageError
 from autoseg.intake import traits
+from autoseg.layouts import folder_of
 from autoseg.workspace import Workspace
 from planners.contracts import Parent
 
@@ -25,8 +26,9 @@ def check(workspace: Workspace, source: Path | None) -> None:
             raise UsageError(f"{out}: not a run folder (no run.json); `autoseg run SOURCE {out}` makes one")
         return
     root = source.resolve()
-    if not root.is_dir():
-        raise UsageError(f"{source}: {'is a file' if root.exists() else 'does not exist'}; expected a dataset folder")
+    if not root.exists():
+        raise UsageError(f"{source}: does not exist; expected a dataset folder, or a table of cases")
+    root = folder_of(root)
     if out == root or root in out.parents:
         raise UsageError(
             f"{out}: the output folder lies inside the source {root}; choose one outside, sources are never written to"

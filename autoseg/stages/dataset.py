@@ -56,9 +56,9 @@ def dataset(
     """Find, audit, store and split the cases of a folder.
 
     Args:
-        source: The raw folder; never written to.
+        source: The raw folder, or a table of cases in it; never written to.
         out: Gets ``scans/``, ``volumes/`` and, when all is done, ``files.json``.
-        settings: ``holdout``, ``folds``, ``splits``, ``seed``, ``strict``, ``snap_labels`` and ``trust_grid`` are used.
+        settings: Those that say how to read and divide the source; see ``row.resume.SETTINGS_OF``.
         exclude: A folder that does not count although it may lie in ``source``.
         notify: Told after each case.
 
@@ -134,11 +134,11 @@ def look_at(
         RefusedError: The folder's description points outside it.
         ResourceError: The disk is full.
     """
-    found = layouts.find(source, exclude)
-    given = given_splits.asked(found.cases, source, settings.splits)
+    found, root = layouts.find(source, exclude, settings.layout), layouts.folder_of(source)
+    given = given_splits.asked(found.cases, root, settings.splits)
     channels = None if found.channels is None else len(found.channels)
     snap, trust = settings.snap_labels, settings.trust_grid
-    tasks = [Task(source, case, channels, found.labels, out, snap, trust) for case in found.cases]
+    tasks = [Task(root, case, channels, found.labels, out, snap, trust) for case in found.cases]
     examined = _examine(tasks, notify)
     try:
         settled = _settle(tasks, examined, found, snap=snap, notify=notify)
@@ -156,7 +156,7 @@ def _settle(
 ) -> Settled:
     """Bring all cases to one set of labels; the few that read differently in its light are examined again."""
     items, _ = same_channels(examined, None if found.channels is None else len(found.channels))
-    together = agree(items, found.labels, snap=snap)
+    together = agree(items, found.labels, names=found.label_names, snap=snap)
     again = [replace(task, agreed=together.agreed) for task in tasks if task.case.case in together.again]
     second = {item.case.case: item for item in _examine(again, notify)} if again else {}
     agreed = found.labels or (together.agreed.labels if together.agreed else None)
@@ -168,7 +168,11 @@ def _fatal(found: layouts.Found, examined: Sequence[Examined], error: DataError)
     """What is known of a folder that cannot be used."""
     judged = error.entries if isinstance(error, UnusableDataset) and error.entries else map(quarantine.entry, examined)
     whole = AuditEntry(case=quarantine.WHOLE_DATASET, verdict="fatal", reason=str(error).partition("\n")[0].rstrip(":"))
-    audit = Audit(entries=(*remarks.notes(found.notes), whole, *judged), left_over=found.left_over)
+    audit = Audit(
+        entries=(*remarks.notes(found.notes), whole, *judged),
+        left_over=found.left_over,
+        left_over_because=found.left_over_because,
+    )
     scans = tuple(item.scan for item in examined if item.scan is not None)
     return Looked(found, audit, scans, fatal=error)
 
@@ -274,6 +278,7 @@ def _record(
         audit=Audit(
             entries=(*remarks.of_dataset(found, settled, split), *(quarantine.entry(item) for item in judged)),
             left_over=found.left_over,
+            left_over_because=found.left_over_because,
         ),
     )
 

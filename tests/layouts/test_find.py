@@ -3,8 +3,7 @@ import pytest
 from autoseg import layouts
 from autoseg.errors import LayoutError, UsageError
 from autoseg.phantoms import write_msd, write_nnunet, write_pairs
-from tests.made import ball, folder_of_pairs, nifti, noise
-from tests.real_data import real
+from tests.made import ball, folder_of_pairs, nifti
 
 
 @pytest.mark.parametrize(("write", "layout"), [(write_msd, "msd"), (write_nnunet, "nnunet"), (write_pairs, "pairs")])
@@ -61,20 +60,6 @@ def test_hidden_files_links_in_circles_and_the_run_folder_do_not_count(tmp_path)
     assert found.left_over == ()
 
 
-def test_one_case_in_two_formats_is_refused(tmp_path):
-    root = folder_of_pairs(tmp_path, cases=2)
-    nifti(root / "images" / "case_0.nii", noise())
-    with pytest.raises(LayoutError, match="same case"):
-        layouts.find(root)
-
-
-def test_names_that_differ_only_in_case_are_refused(tmp_path):
-    root = folder_of_pairs(tmp_path, cases=1)
-    nifti(root / "images" / "CASE_0.nii.gz", noise(1))
-    with pytest.raises(LayoutError, match="share a name"):
-        layouts.find(root)
-
-
 def test_unused_files_are_listed_a_whole_folder_as_one(tmp_path):
     root = folder_of_pairs(tmp_path, cases=2)
     nifti(root / "masks" / "nobody.nii.gz", ball())
@@ -82,34 +67,3 @@ def test_unused_files_are_listed_a_whole_folder_as_one(tmp_path):
         nifti(root / "second" / "reader" / f"{name}.nii.gz", ball())
     found = layouts.find(root)
     assert found.left_over == ("masks/nobody.nii.gz", "second/reader/ (2 files)")
-
-
-def test_sunnybrook_has_five_subjects_and_a_spare_label_folder():
-    found = layouts.find(real("sunnybrook_cine"))
-    assert found.layout == "nnunet"
-    assert {case.subject for case in found.cases} == {f"SCD0000{n}01" for n in range(1, 6)}
-    assert len(found.cases) == 10
-    assert found.left_over == ("labelsTr_lv_myo_ED/ (4 files)",)
-    assert "5 subjects" in found.grouping
-
-
-def test_unpaired_files_are_told_apart():
-    found = layouts.find(real("negatives/unpaired"))
-    assert [(case.case, case.label is None) for case in found.cases] == [
-        ("hippocampus_007", False),
-        ("hippocampus_118", True),
-    ]
-    assert found.left_over == ("labels/hippocampus_014.nii.gz",)
-
-
-@pytest.mark.parametrize("name", ["ms_four_channels", "negatives/grids_differ", "negatives"])
-def test_other_folders_are_not_taken_for_pairs(name):
-    with pytest.raises(LayoutError):
-        layouts.find(real(name))
-
-
-def test_hippocampus_is_a_decathlon_folder():
-    found = layouts.find(real("Task04_Hippocampus"))
-    assert (found.layout, len(found.cases), found.channels) == ("msd", 200, ("MRI",))
-    assert found.labels.targets == ("Anterior", "Posterior")
-    assert len({case.subject for case in found.cases}) == 200
