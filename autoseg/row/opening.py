@@ -8,7 +8,7 @@ from autoseg import folds, records
 from autoseg.contracts import CaseScan, Dataset, Run, Settings
 from autoseg.errors import ChangedInputs, UsageError
 from autoseg.intake import traits
-from autoseg.layouts import folder_of
+from autoseg.layouts import folder_of, rows
 from autoseg.workspace import Workspace
 from planners.contracts import Parent
 
@@ -28,6 +28,8 @@ def check(workspace: Workspace, source: Path | None) -> None:
     root = source.resolve()
     if not root.exists():
         raise UsageError(f"{source}: does not exist; expected a dataset folder, or a table of cases")
+    if root.is_file() and not rows.is_table(root.name):
+        raise UsageError(f"{source}: is a file; expected a dataset folder, or a table of cases (.csv, .tsv)")
     root = folder_of(root)
     if out == root or root in out.parents:
         raise UsageError(
