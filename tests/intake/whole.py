@@ -48,4 +48,4 @@ def one_file_per_structure(monkeypatch, cases: dict[str, dict[str, str]], labels
             for name, files in cases.items()
         ),
     )
-    monkeypatch.setattr(layouts, "find", lambda source, exclude=None: found)
+    monkeypatch.setattr(layouts, "find", lambda source, exclude=None, layout=None: found)
