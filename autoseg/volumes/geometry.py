@@ -169,16 +169,15 @@ def compare(image: Grid, label: Grid) -> Agreement:
     canonicalize each by its own grid before going index for index.
     """
     image, label = canonical(image)[0], canonical(label)[0]
-    overlap = _overlap(image, label)
     ratios = np.abs(np.array(label.spacing_mm) / np.array(image.spacing_mm) - 1.0)
     stretch, stretch_vox = float(ratios.max()), float((ratios * (np.array(image.shape) - 1)).max())
     offset_vox = _corner_displacement_vox(image, label) if image.shape == label.shape else float("inf")
     if offset_vox <= SAME_VOX:
-        kind: Literal["same", "offset", "resample", "different"] = "same"
-    elif offset_vox <= OFFSET_VOX and stretch <= SPACING_TOLERANCE:
+        return Agreement("same", offset_vox, 1.0, stretch, stretch_vox)  # by far the most; overlaps take their time
+    overlap = _overlap(image, label)
+    kind: Literal["offset", "resample", "different"] = "resample" if overlap >= RESAMPLE_OVERLAP else "different"
+    if offset_vox <= OFFSET_VOX and stretch <= SPACING_TOLERANCE:
         kind = "offset"
-    else:
-        kind = "resample" if overlap >= RESAMPLE_OVERLAP else "different"
     return Agreement(kind, offset_vox, overlap, stretch, stretch_vox)
 
 
