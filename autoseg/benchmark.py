@@ -59,9 +59,10 @@ def _run(source: Path, out: Path, settings: Settings, notify: Notify) -> str:
     """Run one task unless it is finished; returns what went wrong, or nothing."""
     if Workspace(out).record("report").exists():
         return ""
-    asked = settings.model_dump(exclude_none=True, exclude={"deterministic"})
-    options = [text for name, value in asked.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-    options += ["--deterministic"] if settings.deterministic else []
+    options: list[str] = []
+    for name, value in settings.model_dump(exclude_none=True).items():
+        if value is not False:  # a flag is given or not, it has no value
+            options += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", str(value)]
     command = [sys.executable, "-m", "autoseg", "run", str(source), str(out), *options]
     out.parent.mkdir(parents=True, exist_ok=True)
     log = out.parent / f"{out.name}.log"

@@ -196,11 +196,11 @@ def compare(image: Grid, label: Grid) -> Agreement:
     offset_vox = _corner_displacement_vox(image, label) if image.shape == label.shape else float("inf")
     overlap = 1.0 if offset_vox <= SAME_VOX else _overlap(image, label)
     if offset_vox <= SAME_VOX:
-        kind: Literal["same", "offset", "resample", "different"] = "same"
-    elif offset_vox <= OFFSET_VOX and stretch <= SPACING_TOLERANCE:
+        return Agreement("same", offset_vox, 1.0, stretch, stretch_vox)  # by far the most; overlaps take their time
+    overlap = _overlap(image, label)
+    kind: Literal["offset", "resample", "different"] = "resample" if overlap >= RESAMPLE_OVERLAP else "different"
+    if offset_vox <= OFFSET_VOX and stretch <= SPACING_TOLERANCE:
         kind = "offset"
-    else:
-        kind = "resample" if overlap >= RESAMPLE_OVERLAP else "different"
     return Agreement(kind, offset_vox, overlap, stretch, stretch_vox)
 
 
