@@ -15,8 +15,8 @@ def check(workspace: Workspace, source: Path | None) -> None:
     """Refuse folders that cannot be worked in, before anything is written.
 
     Raises:
-        UsageError: The source is neither folder nor table; the output is the source, lies inside it, is not a run folder although it
-            has content, or cannot be written.
+        UsageError: The source is neither folder nor table; the output is the source, lies inside it, is not a run
+            folder although it has content, or cannot be written.
     """
     out = workspace.path
     if source is None:
