@@ -18,7 +18,7 @@ from autoseg.layouts.names import part_of
 from autoseg.layouts.subjects import by_folder, subjects
 from autoseg.layouts.tree import Tree, collapse, describe, folder_of, look
 
-__all__ = ["LAYOUTS", "Found", "find", "find_inputs", "folder_of"]
+__all__ = ["LAYOUTS", "Found", "find", "find_inputs", "folder_of", "require_source"]
 
 LAYOUTS: dict[str, Callable[[Tree], Found | None]] = {
     "nnunet": nnunet.recognise,
@@ -49,10 +49,7 @@ def find(source: Path, exclude: Path | None = None, layout: str | None = None) -
         DataError: A description in the folder is broken.
         RefusedError: A description names files outside the folder.
     """
-    if source.is_file() and not rows.is_table(source.name):
-        raise UsageError(f"{source}: is a file; expected a data set folder, or a table of cases (.csv, .tsv)")
-    if not source.exists():
-        raise UsageError(f"{source}: does not exist; expected a data set folder")
+    require_source(source)
     tree = look(source, exclude)
     found = _read(tree, source, layout)
     if not found.cases:
@@ -69,6 +66,18 @@ def find(source: Path, exclude: Path | None = None, layout: str | None = None) -
         left_over_because=tuple(unused.values()),
         notes=(*found.notes, *left_over.notes(tree)),
     )
+
+
+def require_source(source: Path) -> None:
+    """Refuse what cannot be a data set, before anything else is done.
+
+    Raises:
+        UsageError: ``source`` is neither folder nor table.
+    """
+    if source.is_dir() or (source.is_file() and rows.is_table(source.name)):
+        return
+    what = "is a file" if source.exists() else "does not exist"
+    raise UsageError(f"{source}: {what}; expected a data set folder, or a table of cases (.csv, .tsv)")
 
 
 def _read(tree: Tree, source: Path, layout: str | None) -> Found:

@@ -8,7 +8,7 @@ from autoseg import folds, records
 from autoseg.contracts import CaseScan, Dataset, Run, Settings
 from autoseg.errors import ChangedInputs, UsageError
 from autoseg.intake import traits
-from autoseg.layouts import folder_of, rows
+from autoseg.layouts import folder_of, require_source
 from autoseg.workspace import Workspace
 from planners.contracts import Parent
 
@@ -17,20 +17,16 @@ def check(workspace: Workspace, source: Path | None) -> None:
     """Refuse folders that cannot be worked in, before anything is written.
 
     Raises:
-        UsageError: The source is no folder; the output is the source, lies inside it, is not a run folder although it
-            has content, or cannot be written.
+        UsageError: The source is neither folder nor table; the output is the source, lies inside it, is not a run
+            folder although it has content, or cannot be written.
     """
     out = workspace.path
     if source is None:
         if not workspace.run.exists():
             raise UsageError(f"{out}: not a run folder (no run.json); `autoseg run SOURCE {out}` makes one")
         return
-    root = source.resolve()
-    if not root.exists():
-        raise UsageError(f"{source}: does not exist; expected a dataset folder, or a table of cases")
-    if root.is_file() and not rows.is_table(root.name):
-        raise UsageError(f"{source}: is a file; expected a dataset folder, or a table of cases (.csv, .tsv)")
-    root = folder_of(root)
+    require_source(source)
+    root = folder_of(source.resolve())
     if out == root or root in out.parents:
         raise UsageError(
             f"{out}: the output folder lies inside the source {root}; choose one outside, sources are never written to"
