@@ -51,20 +51,21 @@ class Combined:
 
 
 def combine(shape: tuple[int, ...], masks: Iterable[tuple[str, Mask]]) -> Combined:
-    """Take in masks (z, y, x) one by one; only one needs to exist at a time.
+    """Take in masks (z, y, x) one by one; only one needs to exist at a time. Masks of one name are united.
 
     Raises:
-        LabelError: A name comes twice, or the structures overlap in too many ways.
+        LabelError: The structures overlap in too many ways.
     """
     numbers = np.zeros(shape, np.uint16)
     number_of: dict[tuple[str, ...], int] = {(): 0}
-    targets: list[TargetScan] = []
+    targets: dict[str, TargetScan] = {}
+    united = False
     for name, mask in masks:
-        if any(target.name == name for target in targets):
-            raise LabelError(f"two masks are called {name!r}; give each structure a name of its own")
+        united |= name in targets
         _add(name, mask, numbers, number_of)
-        targets.append(measure(name, mask))
-    return _compacted(numbers, list(number_of), tuple(targets))
+        targets[name] = measure(name, mask)
+    combined = _compacted(numbers, list(number_of), tuple(targets.values()))
+    return combined.moved(combined.numbers) if united else combined
 
 
 def _add(name: str, mask: Mask, numbers: np.ndarray, number_of: dict[tuple[str, ...], int]) -> None:
@@ -73,10 +74,14 @@ def _add(name: str, mask: Mask, numbers: np.ndarray, number_of: dict[tuple[str, 
     known = list(number_of)
     table = np.zeros(len(known), np.uint16)
     for number in np.flatnonzero(np.bincount(before, minlength=len(known))):
-        table[number] = number_of.setdefault((*known[number], name), len(number_of))
+        table[number] = number_of.setdefault(_with(name, known[number]), len(number_of))
         if len(number_of) > _MOST_COMBINATIONS:
             raise LabelError(f"the structures overlap in more than {_MOST_COMBINATIONS} ways; are these masks?")
     numbers[mask] = table[before]
+
+
+def _with(name: str, combination: tuple[str, ...]) -> tuple[str, ...]:
+    return combination if name in combination else (*combination, name)
 
 
 def _compacted(numbers: np.ndarray, known: list[tuple[str, ...]], targets: tuple[TargetScan, ...]) -> Combined:

@@ -5,7 +5,6 @@ import pytest
 
 from autoseg import formats
 from autoseg.contracts import Label, LabelSet
-from autoseg.errors import LabelError
 from autoseg.formats import Structures
 from autoseg.intake.merging import natural
 from autoseg.intake.structures import combine
@@ -168,9 +167,12 @@ def test_empty_structures_make_a_negative_example(tmp_path, out, monkeypatch):
     assert "negative example" in entry(run(tmp_path, out), "p1").reason
 
 
-def test_two_structures_of_one_name_are_refused():
-    with pytest.raises(LabelError, match="called 'a'"):
-        combine(SHAPE, [("a", LIVER > 0), ("a", SPLEEN > 0)])
+def test_masks_of_one_name_are_united():
+    overlapping = box((5, 8), (3, 6), (3, 6))
+    made = combine(SHAPE, [("nucleus", TUMOUR > 0), ("nucleus", overlapping > 0), ("other", SPLEEN > 0)])
+    both = int(((TUMOUR > 0) | (overlapping > 0)).sum())
+    assert [(target.name, target.voxels) for target in made.targets] == [("nucleus", both), ("other", 48)]
+    assert {c.structures: c.voxels for c in made.combinations} == {("nucleus",): both, ("other",): 48}
 
 
 def test_names_are_ordered_as_people_count():
