@@ -6,7 +6,7 @@ import pytest
 
 from autoseg import phantoms, pipeline, records
 from autoseg.contracts import Selection, Settings
-from autoseg.learn import memory
+from autoseg import machine
 from autoseg.workspace import Workspace
 from tests import quick
 
@@ -15,7 +15,7 @@ from tests import quick
 def quickly(monkeypatch):
     """No waiting for the disk, nor of threads for each other: the network is too small to be shared."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-    monkeypatch.setattr(memory, "cores", lambda: 1)
+    monkeypatch.setattr(machine, "cores", lambda: 1)
 
 
 @pytest.mark.fault(54, "one to four cases", "one trains without validation, more leave one out; the report says so")
