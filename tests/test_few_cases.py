@@ -4,9 +4,8 @@ import os
 
 import pytest
 
-from autoseg import phantoms, pipeline, records
+from autoseg import machine, phantoms, pipeline, records
 from autoseg.contracts import Selection, Settings
-from autoseg import machine
 from autoseg.workspace import Workspace
 from tests import quick
 
