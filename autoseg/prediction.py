@@ -29,7 +29,7 @@ def predict_folder(
     if output.resolve() == root.resolve():
         raise UsageError(f"{output}: is where the images are; choose another folder for the masks")
     record = records.read(folder.record, Model)
-    cases = layouts.find_inputs(source, len(record.channels))
+    cases = layouts.find_inputs(source, [channel.name for channel in record.channels])
     parents = (Parent(name="model", digest=records.digest(record)),)
     made = resume.stamp(lambda: predict(folder, cases, root, output, options, notify=notify), parents)
     records.write(output / "predict.json", made)

@@ -1,24 +1,27 @@
-"""Images to predict: a file, a flat folder of files with or without channel numbers in their names, or DICOM series."""
+"""Images to predict: a file, a flat folder of files with or without channel numbers, case folders, or DICOM series."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from autoseg import formats
 from autoseg.contracts import Case
 from autoseg.errors import LayoutError, UsageError
 from autoseg.layouts import channel_files, dicom
+from autoseg.layouts.channels_by_name import cases_by_channel
 from autoseg.layouts.tree import describe, look
 
 
-def find_inputs(path: Path, channels: int) -> tuple[Case, ...]:
+def find_inputs(path: Path, channels: Sequence[str]) -> tuple[Case, ...]:
     """List what is to be predicted.
 
     Files ``X_0000``, ``X_0001``, ... are one case X if every file is numbered so and no case has more of them than the
     model has channels; otherwise each file is a case. A case with too few files is listed too: predicting it fails, the
-    others do not. DICOM series may lie at any depth; each is a case.
+    others do not. Where no image lies in the folder itself, or files are called after the model's channels, cases are
+    put together by name, at any depth (``channels_by_name``). DICOM series may lie at any depth; each is a case.
 
     Args:
-        path: A file, also one of a DICOM series; or a folder whose own files count (not its subfolders').
-        channels: Input channels of the model.
+        path: A file, also one of a DICOM series; or a folder; its subfolders count where it holds no images itself.
+        channels: Names of the model's channels, in order.
 
     Returns:
         Cases sorted by name; paths relative to the folder, or to the folder that the file lies in.
@@ -34,16 +37,22 @@ def find_inputs(path: Path, channels: int) -> tuple[Case, ...]:
             raise UsageError(
                 f"{path}: not an image format that can be read; expected e.g. .nii.gz, .nrrd, .mha, .png or DICOM"
             )
-        return _cases({channel_files.stem(path.name): path.name}, channels)
+        return _cases({channel_files.stem(path.name): path.name}, len(channels))
     if not path.is_dir():
         raise UsageError(f"{path}: does not exist; expected an image or a folder of images")
     tree = look(path)
     files = channel_files.named(tree.images_in("."))
+    by_name = cases_by_channel(tree, channels) if not files or len(channels) > 1 else ()
+    if by_name:
+        return by_name
     if not files:
         if series := dicom.series_to_predict(tree):
             return series
-        raise LayoutError(f"{path}: no images directly in this folder; found: {describe(tree)}")
-    return _cases(files, channels)
+        raise LayoutError(
+            f"{path}: no images in this folder, and no subfolder with a file for each of the model's channels "
+            f"({', '.join(channels)}); found: {describe(tree)}"
+        )
+    return _cases(files, len(channels))
 
 
 def _cases(files: dict[str, str], channels: int) -> tuple[Case, ...]:

@@ -194,19 +194,19 @@ def test_a_damaged_file_is_left_over(tmp_path: Path) -> None:
 
 def test_series_as_inputs(tmp_path: Path) -> None:
     files = made.series(tmp_path / "ct one", name="{}")
-    [case] = find_inputs(files[0], channels=1)
+    [case] = find_inputs(files[0], channels=["CT"])
     assert (case.case, case.images) == ("ct-one", (files[0].name,))
-    [case] = find_inputs(tmp_path / "ct one", channels=1)
+    [case] = find_inputs(tmp_path / "ct one", channels=["CT"])
     assert (case.case, case.images) == ("ct-one", ("1",))
     made.series(tmp_path / "p2" / "ct", who=made.identity("P2"))
-    assert [case.case for case in find_inputs(tmp_path, channels=1)] == ["ct-one", "p2_ct"]
+    assert [case.case for case in find_inputs(tmp_path, channels=["CT"])] == ["ct-one", "p2_ct"]
 
 
 def test_a_label_is_no_input(tmp_path: Path) -> None:
     files = made.series(tmp_path / "ct")
     seg = made.segmentation(tmp_path / "s.seg", {"liver": ONE}, files)
     with pytest.raises(UsageError, match="holds no image"):
-        find_inputs(seg, channels=1)
+        find_inputs(seg, channels=["CT"])
 
 
 # ------------------------------------------------------------------------------------------------------- real data

@@ -6,7 +6,7 @@ from tests.made import nifti, noise
 
 
 def listed(path, channels):
-    return {case.case: case.images for case in layouts.find_inputs(path, channels)}
+    return {case.case: case.images for case in layouts.find_inputs(path, [f"c{n}" for n in range(channels)])}
 
 
 def test_a_file_is_one_case(tmp_path):
@@ -40,9 +40,44 @@ def test_more_numbers_than_channels_are_case_numbers(tmp_path):
 
 def test_nothing_to_predict(tmp_path):
     with pytest.raises(LayoutError, match="no images"):
-        layouts.find_inputs(tmp_path, 1)
+        layouts.find_inputs(tmp_path, ["c0"])
     with pytest.raises(UsageError, match="does not exist"):
-        layouts.find_inputs(tmp_path / "none", 1)
+        layouts.find_inputs(tmp_path / "none", ["c0"])
     (tmp_path / "text.txt").write_text("x")
     with pytest.raises(UsageError, match="not an image"):
-        layouts.find_inputs(tmp_path / "text.txt", 1)
+        layouts.find_inputs(tmp_path / "text.txt", ["c0"])
+
+
+def by_name(path, *channels):
+    return {case.case: case.images for case in layouts.find_inputs(path, channels)}
+
+
+def test_a_folder_per_case_with_a_file_per_channel(tmp_path):
+    for file in ("p1/T1.nii.gz", "p1/flair.nii.gz", "p1/T1POST.nii.gz", "p1/label.nii.gz", "p2/p2_T1.nii.gz"):
+        nifti(tmp_path / file, noise())
+    found = by_name(tmp_path, "FLAIR", "T1", "T1POST")
+    assert found == {
+        "p1": ("p1/flair.nii.gz", "p1/T1.nii.gz", "p1/T1POST.nii.gz"),
+        "p2": ("p2/p2_T1.nii.gz",),
+    }, "p2 lacks channels: it is listed, and will fail alone"
+
+
+def test_channels_by_name_in_one_folder(tmp_path):
+    for file in ("BraTS_1_flair.nii.gz", "BraTS_1_t1.nii.gz", "BraTS_2_flair.nii.gz", "BraTS_2_t1.nii.gz"):
+        nifti(tmp_path / "many" / file, noise())
+    assert list(by_name(tmp_path / "many", "flair", "t1")) == ["BraTS_1", "BraTS_2"]
+    for file in ("flair.nii.gz", "t1.nii.gz"):
+        nifti(tmp_path / "one" / file, noise())
+    assert by_name(tmp_path / "one", "flair", "t1") == {"one": ("flair.nii.gz", "t1.nii.gz")}
+
+
+def test_one_channel_in_subfolders(tmp_path):
+    for file in ("s1/ct.nii.gz", "s2/ct.nii.gz", "s1/segmentations/liver.nii.gz", "s2/ct_mask.nii.gz"):
+        nifti(tmp_path / file, noise())
+    assert by_name(tmp_path, "CT") == {"s1_ct": ("s1/ct.nii.gz",), "s2_ct": ("s2/ct.nii.gz",)}
+
+
+def test_subfolders_without_the_channels_are_no_cases(tmp_path):
+    nifti(tmp_path / "p1" / "t2.nii.gz", noise())
+    with pytest.raises(LayoutError, match=r"for each of the model's channels \(flair, t1\)"):
+        by_name(tmp_path, "flair", "t1")

@@ -70,7 +70,7 @@ def test_a_series_gets_a_dicom_segmentation(model: ModelFolder, tmp_path: Path) 
     coarse = np.random.default_rng(0).integers(0, 500, (5, 4, 5))
     voxels = np.kron(coarse, np.ones((4, 4, 4), int)).astype(np.uint16)
     files = made.series(tmp_path / "in" / "ct", voxels, name="{}", directions=(0, 1, 0, 0, 0, -1))
-    cases = find_inputs(tmp_path / "in", channels=1)
+    cases = find_inputs(tmp_path / "in", channels=["CT"])
     done = predict(model, cases, tmp_path / "in", tmp_path / "out", Options(device="cpu"))
     assert [(case.status, case.output) for case in done.cases] == [("done", "ct.seg.dcm")], done.cases
     image = formats.read(files[0])
@@ -82,7 +82,7 @@ def test_a_series_gets_a_dicom_segmentation(model: ModelFolder, tmp_path: Path) 
 
 def test_contours_are_written_where_they_are_asked_for(model: ModelFolder, tmp_path: Path) -> None:
     files = made.series(tmp_path / "in" / "ct", made.voxels((16, 16, 16)))
-    cases = find_inputs(tmp_path / "in", channels=1)
+    cases = find_inputs(tmp_path / "in", channels=["CT"])
     [done] = predict(model, cases, tmp_path / "in", tmp_path / "a", Options(device="cpu", contours=True)).cases
     predict(model, cases, tmp_path / "in", tmp_path / "b", Options(device="cpu"))
     assert done.output == "ct.rtstruct.dcm"
@@ -95,7 +95,7 @@ def test_contours_are_written_where_they_are_asked_for(model: ModelFolder, tmp_p
 
 def test_a_change_of_any_slice_predicts_again(model: ModelFolder, tmp_path: Path) -> None:
     files = made.series(tmp_path / "in" / "ct", made.voxels((16, 16, 16)))
-    cases = find_inputs(tmp_path / "in", channels=1)
+    cases = find_inputs(tmp_path / "in", channels=["CT"])
 
     def written() -> str:
         predict(model, cases, tmp_path / "in", tmp_path / "out", Options(device="cpu"))
