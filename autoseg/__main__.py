@@ -7,10 +7,16 @@ import traceback
 from autoseg import environment
 from autoseg.errors import EXPECTED_ERRORS
 
+WITHOUT_NETWORKS = ("inspect", "status", "--help", "-h")
+"""Commands to which memory and threads of torch do not matter: they need not start anew, and answer sooner."""
+
 
 def main() -> None:
     """Run the command line; exit with the code that ``autoseg.errors`` gives each error."""
-    environment.settle()
+    if sys.argv[1:2] and sys.argv[1] not in WITHOUT_NETWORKS:
+        environment.settle()
+    else:
+        environment.inherit()
 
     from autoseg.cli import app
 

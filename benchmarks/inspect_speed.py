@@ -26,8 +26,7 @@ from scipy import ndimage
 
 from autoseg.contracts import Case
 from autoseg.formats import content
-from autoseg.intake import auditing, scanning
-from autoseg.labelling import class_of, count_values, infer, to_classes
+from autoseg.intake.examination import Task, examine
 
 SHAPE = (512, 512, 400)  # x, y, z
 ORGANS = 12
@@ -69,22 +68,25 @@ def decompression(path: Path) -> float:
 
 
 def measured(folder: Path) -> Callable[[], object]:
-    """The look at image and label as the examination of a case does it."""
-    case = Case(case="ct", subject="ct", images=("image.nii.gz",), label="label.nii.gz")
-
-    def work() -> object:
-        loaded = auditing.load(folder, case)
-        counts = count_values(loaded.label)
-        labels = infer(counts)
-        return scanning.scan("ct", loaded, to_classes(loaded.label, class_of(labels)), tuple(counts), labels)
-
-    return work
+    """The look at image and label, as every case is looked at."""
+    return examined(folder, Case(case="ct", subject="ct", images=("image.nii.gz",), label="label.nii.gz"))
 
 
 def image_only(folder: Path) -> Callable[[], object]:
     """The look at the image alone."""
-    case = Case(case="ct", subject="ct", images=("image.nii.gz",))
-    return lambda: scanning.scan("ct", auditing.load(folder, case), None, (), infer(()))
+    return examined(folder, Case(case="ct", subject="ct", images=("image.nii.gz",)))
+
+
+def examined(folder: Path, case: Case) -> Callable[[], object]:
+    """One examination; a problem with the case would be a problem of this script."""
+
+    def work() -> object:
+        found = examine(Task(folder, case, None, None, None))
+        if found.scan is None:
+            raise SystemExit(found.problem)
+        return found
+
+    return work
 
 
 def peak_volumes(folder: Path) -> float:

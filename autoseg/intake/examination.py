@@ -22,6 +22,7 @@ from autoseg.intake.structures import Combination
 from autoseg.intake.values import Tally
 from autoseg.labelling import MOST_LABELS, as_whole_numbers, count_values
 from autoseg.volumes import identity
+from autoseg.volumes.labels import bounding_slices
 from autoseg.workspace import DatasetFolder
 
 _DISK_RESERVE_BYTES = 256 * 2**20
@@ -160,7 +161,8 @@ def _with_structures(task: Task, loaded: Loaded) -> Examined:
     combined = loaded.annotation.combined if loaded.annotation else None
     if combined is None:
         raise ValueError("no combinations")
-    scan = scanning.scan(task.case.case, loaded, combined.numbers > 0, (), combined.targets)
+    inside = scanning.foreground(combined.numbers, len(combined.combinations), bounding_slices(combined.numbers))
+    scan = scanning.scan(task.case.case, loaded, inside, (), combined.targets)
     remarks = _without_contrast(scan, drawn=bool(combined.combinations))
     if not combined.combinations:
         remarks = (*remarks, Finding("the label is empty: a negative example"))
@@ -183,8 +185,9 @@ def _with_values(task: Task, loaded: Loaded, annotation: Annotation) -> Examined
     if found.present == (labels.ignore_value,):
         why = Finding("every voxel is marked as not annotated: nothing can be learned", "will be predicted only")
         return _unlabelled(task.case, loaded, why)
-    inside = scanning.foreground(found.classes, labels)
-    measured = scanning.targets(found.classes, labels)
+    box = bounding_slices(found.classes)
+    inside = scanning.foreground(found.classes, len(labels.labels), box)
+    measured = scanning.targets(found.classes, labels, box)
     scan = scanning.scan(task.case.case, loaded, inside, found.present, measured)
     remarks = _judge(scan, labels)
     _store_both(task, loaded, found.classes)

@@ -172,7 +172,7 @@ class Reader:
             self.report(Finding("label values deviate from whole numbers by less than 0.001", "rounded"))
         numbers = colours_as_values(whole) if coding == "rgb" else whole
         label = place_label(file, numbers, volume, self.frame, self.report)[0]
-        return Annotation(np.ascontiguousarray(label), coding, names=label_names.read(self.root / file))
+        return Annotation(label, coding, names=label_names.read(self.root / file))
 
     def _per_channel(self, file: str, array: np.ndarray, volume: Volume) -> Annotation:
         """One channel per class ("one-hot"); a channel that is exactly where no other is, is the background."""

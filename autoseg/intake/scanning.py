@@ -1,6 +1,7 @@
 """From the arrays of one case to its ``CaseScan``: all that later stages must know without opening files again."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -10,23 +11,30 @@ from autoseg.intake.auditing import Loaded
 from autoseg.intake.targets import measure
 from autoseg.volumes import intensity
 from autoseg.volumes.geometry import as_stored
-from autoseg.volumes.labels import Mask, Slices, bounding_slices, member_mask
+from autoseg.volumes.labels import Mask, Slices, member_mask
 from autoseg.volumes.preparation import nonzero_box
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Where anything is drawn: a box in the volume, and the voxels (z, y, x) of the box."""
+
+    box: Slices
+    mask: Mask
+
+
 def scan(
-    case: str, loaded: Loaded, inside: Mask | None, values: Sequence[int], targets: Sequence[TargetScan]
+    case: str, loaded: Loaded, inside: Drawn | None, values: Sequence[int], targets: Sequence[TargetScan]
 ) -> CaseScan:
     """Measure a case.
 
     Args:
         case: Its name.
         loaded: Its arrays.
-        inside: Voxels (z, y, x) of any label; None without a label.
+        inside: Where anything is drawn; None: nothing is.
         values: File values that occur in the label.
         targets: Measurements of what is drawn.
     """
-    box = None if inside is None else bounding_slices(inside)
     return CaseScan(
         case=case,
         content=loaded.content,
@@ -37,18 +45,17 @@ def scan(
         nonzero_box=nonzero_box(loaded.image),
         dtype=loaded.image.dtype.name,
         overall=tuple(sketch(as_stored(channel).ravel()) for channel in loaded.image),
-        foreground=_inside(loaded.image, inside, box),
+        foreground=_inside(loaded.image, inside),
         label_values=tuple(values),
         targets=tuple(targets),
     )
 
 
-def targets(classes: np.ndarray, labels: LabelSet) -> tuple[TargetScan, ...]:
+def targets(classes: np.ndarray, labels: LabelSet, whole: Slices | None) -> tuple[TargetScan, ...]:
     """Volume, connected components, box and centre of each target in class indices (z, y, x).
 
-    Only the box of what is drawn is looked at, and for each target the box of its classes.
+    Only ``whole``, the box of what is not zero, is looked at, and for each target the box of its classes.
     """
-    whole = bounding_slices(classes)
     named = zip(labels.targets, labels.members, strict=True)
     if whole is None:
         return tuple(measure(name, None) for name, _ in named)
@@ -58,9 +65,13 @@ def targets(classes: np.ndarray, labels: LabelSet) -> tuple[TargetScan, ...]:
     return tuple(_target(name, drawn, members, _around(boxes, members), start) for name, members in named)
 
 
-def foreground(classes: np.ndarray, labels: LabelSet) -> Mask:
-    """Voxels of any label; unannotated ones are none."""
-    return (classes > 0) & (classes <= len(labels.labels))
+def foreground(classes: np.ndarray, labels: int, whole: Slices | None) -> Drawn | None:
+    """Voxels of the first so many ``labels``, inside ``whole``; None: there are none, as where nothing is annotated."""
+    if whole is None:
+        return None
+    inner = classes[whole]
+    mask = (inner > 0) & (inner <= labels)
+    return Drawn(whole, mask) if mask.any() else None
 
 
 def sketch(values: np.ndarray) -> IntensitySketch:
@@ -90,9 +101,8 @@ def _around(boxes: Sequence[Slices | None], members: Sequence[int]) -> Slices | 
     return z, y, x
 
 
-def _inside(image: np.ndarray, inside: Mask | None, box: Slices | None) -> tuple[IntensitySketch | None, ...]:
+def _inside(image: np.ndarray, inside: Drawn | None) -> tuple[IntensitySketch | None, ...]:
     """Per channel the voxels of any label."""
-    if inside is None or box is None:
+    if inside is None:
         return (None,) * len(image)
-    mask = inside[box]
-    return tuple(sketch(channel[box][mask]) for channel in image)
+    return tuple(sketch(channel[inside.box][inside.mask]) for channel in image)
