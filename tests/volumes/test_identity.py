@@ -32,7 +32,8 @@ def test_any_change_of_voxels_counts(change):
     assert identity.of_image(change(image())) != identity.of_image(image())
 
 
-def test_large_images_are_read_in_pieces(monkeypatch):
-    monkeypatch.setattr(identity, "_PIECE_VOXELS", 1000)
+def test_large_images_are_compared_at_a_lattice(monkeypatch):
+    monkeypatch.setattr(identity, "SAMPLED_VOXELS", 1000)
     assert identity.of_image(image()) == identity.of_image(image().astype(np.float32))
     assert identity.of_image(image()) != identity.of_image(image()[:, ::-1])
+    assert identity.of_image(image()) != identity.of_image(image() + np.int16(1))
