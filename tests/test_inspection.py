@@ -96,3 +96,12 @@ def test_a_split_of_the_users_is_checked(source, tmp_path):
     ended = inspect(source, "--splits", str(tmp_path / "mine.json"))
     assert "no such case: nobody" in str(ended.exception)
     assert ended.exception.exit_code == 3
+
+
+def test_the_dataset_stage_takes_the_same_options(source, tmp_path):
+    spoil(source, 2)
+    asked = ["dataset", str(tmp_path / "strict"), "--source", str(source), "--strict"]
+    ended = CliRunner().invoke(app, asked)
+    assert isinstance(ended.exception, DataError) and "--strict allows none" in str(ended.exception)
+    ended = CliRunner().invoke(app, ["dataset", str(tmp_path / "out"), "--source", str(source), "--layout", "pairs"])
+    assert ended.exit_code == 0, ended.output

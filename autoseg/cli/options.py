@@ -113,14 +113,23 @@ def settings(
     )
 
 
-def reading(out: Path, snap_labels: bool, trust_grid: bool) -> Settings | None:
+def reading(
+    out: Path, layout: str | None, strict: bool, splits: Path | None, snap_labels: bool, trust_grid: bool
+) -> Settings | None:
     """The settings of a run folder, or the default ones, with these added; None where none is given."""
-    if not (snap_labels or trust_grid):
+    asked = {
+        "layout": layout,
+        "strict": strict,
+        "splits": absolute(splits),
+        "snap_labels": snap_labels,
+        "trust_grid": trust_grid,
+    }
+    given = {name: value for name, value in asked.items() if value}
+    if not given:
         return None
     run = Workspace(out).run
     before = records.read(run, Run).settings if run.exists() else Settings()
-    asked = {"snap_labels": snap_labels or before.snap_labels, "trust_grid": trust_grid or before.trust_grid}
-    return before.model_copy(update=asked)
+    return before.model_copy(update=given)
 
 
 def absolute(path: Path | None) -> str | None:

@@ -69,12 +69,16 @@ def run(
 def dataset(
     out: options.Out,
     source: Annotated[Path | None, typer.Option(help="Needed when OUT is new.", show_default=False)] = None,
+    layout: options.Layout = None,
+    strict: options.Strict = False,
+    splits: options.Splits = None,
     snap_labels: options.SnapLabels = False,
     trust_grid: options.TrustGrid = False,
     replan: options.Replan = False,
 ) -> None:
     """Find the cases, audit and split them."""
-    _stage("dataset", out, replan, source, options.reading(out, snap_labels, trust_grid))
+    asked = options.reading(out, layout, strict, splits, snap_labels, trust_grid)
+    _stage("dataset", out, replan, source, asked)
 
 
 def fingerprint(out: options.Out, replan: options.Replan = False) -> None:
