@@ -56,7 +56,6 @@ class Loaded:
         orientation: Axis codes of the source file.
         channels: Channel names that the format knows, e.g. R, G, B.
         content: SHA-256 over all files' bytes.
-        image_content: SHA-256 over the image files' bytes.
         findings: Repairs.
         reference: The image file whose grid this is.
         tilted: The canonical grid of the files' own voxels where their axes are not at right angles, so that image and
@@ -70,7 +69,6 @@ class Loaded:
     orientation: str
     channels: tuple[str, ...]
     content: str
-    image_content: str
     findings: tuple[Finding, ...]
     reference: int = 0
     tilted: Grid | None = None
@@ -128,7 +126,6 @@ def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
         orientation=frame.grid.orientation,
         channels=volumes[0].channels if len(volumes) == 1 else (),
         content=_joint((*digests, *label_digests)),
-        image_content=_joint(digests),
         findings=tuple(findings),
         reference=reference,
         tilted=None if grid is own else own,
