@@ -6,7 +6,7 @@ from pathlib import Path
 from autoseg import formats
 from autoseg.contracts import Case
 from autoseg.errors import LayoutError, UsageError
-from autoseg.layouts import channel_files, dicom
+from autoseg.layouts import channel_files, dicom, names
 from autoseg.layouts.channels_by_name import cases_by_channel
 from autoseg.layouts.tree import describe, look
 
@@ -44,7 +44,9 @@ def find_inputs(path: Path, channels: Sequence[str]) -> tuple[Case, ...]:
     files = channel_files.named(tree.images_in("."))
     by_name = cases_by_channel(tree, channels) if not files or len(channels) > 1 else ()
     if by_name:
-        return by_name
+        used = {image for case in by_name for image in case.images}
+        rest = {name: file for name, file in files.items() if file not in used and not names.is_mask_name(name)}
+        return (*by_name, *_cases(rest, len(channels))) if rest else by_name  # what fits no case fails, and is told
     if not files:
         if series := dicom.series_to_predict(tree):
             return series

@@ -81,3 +81,9 @@ def test_subfolders_without_the_channels_are_no_cases(tmp_path):
     nifti(tmp_path / "p1" / "t2.nii.gz", noise())
     with pytest.raises(LayoutError, match=r"for each of the model's channels \(flair, t1\)"):
         by_name(tmp_path, "flair", "t1")
+
+
+def test_what_fits_no_channel_is_not_passed_over(tmp_path):
+    for file in ("a_flair.nii.gz", "a_t1.nii.gz", "stray.nii.gz"):
+        nifti(tmp_path / file, noise())
+    assert by_name(tmp_path, "flair", "t1") == {"a": ("a_flair.nii.gz", "a_t1.nii.gz"), "stray": ("stray.nii.gz",)}
