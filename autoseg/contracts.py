@@ -341,6 +341,13 @@ class TrainedModel(StageRecord):
     steps: int
     planned_steps: int
     seconds: float
+    samples_per_s: float = 0.0
+    seed: int = 0  # of weights, sampling and augmentation
+    skipped_steps: int = 0  # left out because loss or gradient were no finite numbers
+    rollbacks: int = 0  # to an earlier checkpoint at half the learning rate, after several of those in a row
+    restarts: int = 0  # with other weights at a lower learning rate, after a collapse to background
+    batch_pieces: int = 1  # parts that each batch was computed in, since as a whole it did not fit into memory
+    collapsed: bool = False  # to the end it called everything background
     data_wait_share: float
     peak_memory_bytes: int | None = None  # null where it cannot be measured
     curve: tuple[CurvePoint, ...]

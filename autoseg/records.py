@@ -1,5 +1,6 @@
 """Records to JSON and back, their digests, and files that are either complete or absent."""
 
+import errno
 import hashlib
 import json
 import os
@@ -7,12 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from autoseg.errors import DataError
+from autoseg.errors import DataError, ResourceError
 from planners.contracts import Record
 
 R = TypeVar("R", bound=Record)
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def digest(record: Record) -> str:
@@ -76,15 +81,37 @@ def write_bytes(path: Path, content: bytes) -> None:
     write_with(path, lambda file: file.write(content))
 
 
+def write_array(path: Path, array: NDArray) -> None:
+    """Make a ``.npy`` file appear with all its content, or not at all.
+
+    Raises:
+        ResourceError: There is no room for it.
+    """
+    write_with(path, lambda file: np.save(file, array, allow_pickle=False))
+
+
 def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Make a file appear with all that ``write`` writes, or not at all: temporary file, fsync, rename."""
+    """Make a file appear with all that ``write`` writes, or not at all: temporary file, fsync, rename.
+
+    Raises:
+        ResourceError: There is no room for it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    publish(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        publish(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno not in _NO_ROOM:
+            raise
+        raise ResourceError(
+            f"{path}: could not be written: {error.strerror}; free some space or raise the quota, then run the same "
+            "command again: it goes on from what is there"
+        ) from error
 
 
 def publish(temporary: Path, path: Path) -> None:

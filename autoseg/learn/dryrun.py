@@ -56,6 +56,9 @@ def dry_run(
         members: Class indices of each target.
         device: Where to train.
         on_step: Called after each step.
+
+    Raises:
+        MemoryError: A whole batch does not fit.
     """
     stamps = [time.perf_counter()]
 
@@ -66,7 +69,9 @@ def dry_run(
     source = _noise(network, training, members)
     before = _start_counting(device)
     task = Task(network, training, seed=0, name="dry run")
-    train(task, source, Store(load=lambda: (), save=lambda write: None), device, note)
+    done = train(task, source, Store(load=lambda: (), save=lambda write: None), device, note)
+    if done.pieces > 1:
+        raise MemoryError(f"batches had to be computed in {done.pieces} parts")
     peak = memory.peak_bytes(device)
     return Steps(tuple(np.diff(stamps).tolist()), None if peak is None else max(0, peak - before))
 
@@ -85,19 +90,13 @@ def dry_run_apart(
         try:
             return pool.submit(_prepared, network, few, members, str(device)).result()
         except (BrokenProcessPool, MemoryError, RuntimeError) as died:  # killed, or refused by numpy or by torch
-            if isinstance(died, RuntimeError) and not _about_memory(died):
+            if not isinstance(died, BrokenProcessPool) and not memory.exhausted(died):
                 raise
             patch = " x ".join(str(edge) for edge in training.patch_vox)
             raise ResourceError(
                 f"a dry run of {training.batch} patches of {patch} voxels on {device} ran out of memory; free memory, "
                 "or plan for less of it with --device-gb"
             ) from died
-
-
-def _about_memory(error: RuntimeError) -> bool:
-    """Whether a process died (systems kill those that take too much), or torch got no memory."""
-    said = str(error)
-    return isinstance(error, BrokenProcessPool) or "allocate memory" in said or "out of memory" in said
 
 
 def _prepared(network: NetworkPlan, training: TrainingPlan, members: Sequence[Sequence[int]], device: str) -> Steps:

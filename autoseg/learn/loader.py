@@ -156,7 +156,7 @@ def sample(source: PatchSource, plan: TrainingPlan, key: Sequence[int]) -> Sampl
     rng = np.random.default_rng(list(key))
     flat = len(plan.patch_vox) == 2
     patch = (1, *plan.patch_vox) if flat else plan.patch_vox
-    case = source.cases[int(rng.integers(len(source.cases)))]
+    case = _case(source, rng)
     corner = _corner(source, case, patch, plan.foreground_fraction, rng)
     affine = draw_affine(rng, plan.augmentation, len(plan.patch_vox))
     size: tuple[int, ...] = patch
@@ -168,6 +168,16 @@ def sample(source: PatchSource, plan: TrainingPlan, key: Sequence[int]) -> Sampl
     if masks := plan.augmentation.masks:
         disturb(image[-masks:], rng, plan.augmentation.mask_border_probability, plan.augmentation.mask_loss_probability)
     return Sample(image[:, 0], labels[0], affine) if flat else Sample(image, labels, affine)
+
+
+def _case(source: PatchSource, rng: np.random.Generator) -> str:
+    return source.cases[int(rng.integers(len(source.cases)))]
+
+
+def drawn_cases(source: PatchSource, batch: int, seed: int, step: int) -> tuple[str, ...]:
+    """The cases that the patches of one step come from, each once."""
+    drawn = (_case(source, np.random.default_rng([seed, step, index])) for index in range(batch))
+    return tuple(dict.fromkeys(drawn))
 
 
 def _corner(

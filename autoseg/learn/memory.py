@@ -2,12 +2,13 @@
 
 import contextlib
 import ctypes
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
-from autoseg import environment
+from autoseg import environment, machine
 
 _SMALL_BINS, _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = 1, -1, -3, -4
 """Names of switches, from malloc.h."""
@@ -22,6 +23,28 @@ def peak_bytes(device: torch.device) -> int | None:
         return None
     lines = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
     return int(lines[0].split()[1]) * 1024 if lines else None
+
+
+def free_bytes(device: torch.device) -> int:
+    """What could still be taken, of the accelerator or of this machine."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return machine.ram_bytes()
+
+
+def exhausted(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; torch has a type of its own for that on accelerators only."""
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and ("allocate memory" in said or "out of memory" in said)
+    )
+
+
+def give_back(device: torch.device) -> None:
+    """Return what is cached and unused, so that pieces of other sizes find room."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Everything that changes while a job trains, in one place, so that it can be saved and brought back whole."""
 
 import copy
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from autoseg.learn import networks
+from autoseg.learn.collapse import Watch
 from planners.contracts import NetworkPlan, TrainingPlan
 
 CURVE_POINTS = 200
@@ -33,12 +35,33 @@ class Average:
     count: int = 0
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a step gave.
+
+    Attributes:
+        loss: Of the whole batch; NaN if the weights were left as they are.
+        drawn: Some voxel of the batch is annotated as foreground.
+        found: The network saw foreground somewhere in it.
+    """
+
+    loss: float
+    drawn: bool
+    found: bool
+
+
 @dataclass
 class TrainingState:
     """Network, optimizer, averaged weights and counters of one job.
 
-    ``share`` is how much of the job is done, from 0 to 1. ``rate_factor`` is 1 and halves whenever training diverged;
-    ``skipped`` counts steps that gave no finite number, and ``strikes`` how many of them came in a row.
+    Attributes:
+        step: Steps done since the last start.
+        share: How much of the job is done, from 0 to 1.
+        skipped: Steps that gave no finite number, and ``strikes`` how many of them came in a row.
+        rate_factor: Of the planned learning rate; 1, and less each time training diverged or collapsed.
+        pieces: Parts that a batch is computed in, since as a whole it did not fit into memory.
+        restarts: How often training collapsed and began anew, the last time after ``restarted_s`` seconds.
+        watch: Over collapse.
     """
 
     network: nn.Module
@@ -54,6 +77,10 @@ class TrainingState:
     strikes: int = 0
     rollbacks: int = 0
     rate_factor: float = 1.0
+    pieces: int = 1
+    restarts: int = 0
+    restarted_s: float = 0.0
+    watch: Watch = field(default_factory=Watch)
     curve: list[Point] = field(default_factory=list)
     stretch: Average = field(default_factory=Average)
 
@@ -67,6 +94,7 @@ class TrainingState:
             "counters": {name: getattr(self, name) for name in _COUNTERS},
             "curve": [(p.step, p.seconds, p.loss, p.learning_rate) for p in self.curve],
             "stretch": (self.stretch.loss, self.stretch.rate, self.stretch.count),
+            "watch": (self.watch.looks, self.watch.since),
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -79,6 +107,7 @@ class TrainingState:
             setattr(self, name, saved["counters"][name])
         self.curve = [Point(*values) for values in saved["curve"]]
         self.stretch = Average(*saved["stretch"])
+        self.watch = Watch(*saved["watch"])
 
     def update_average(self, decay: float | None) -> None:
         """Move the averaged weights towards the network's.
@@ -92,7 +121,24 @@ class TrainingState:
             for slow, fast in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 slow.lerp_(fast, 1.0 - grown)
 
-    def record(self, loss: float, rate: float) -> None:
+    def note(self, outcome: Outcome, rate: float, decay: float | None) -> None:
+        """Take note of a step: average and curve where it changed the weights, or else that it was left out.
+
+        Args:
+            outcome: What the step gave.
+            rate: Its learning rate.
+            decay: Of the averaged weights, see ``update_average``.
+        """
+        self.watch.look(self.share, drawn=outcome.drawn, found=outcome.found)
+        if math.isfinite(outcome.loss):
+            self.strikes = 0
+            self.update_average(decay)
+            self._record(outcome.loss, rate)
+        else:
+            self.strikes += 1
+            self.skipped += 1
+
+    def _record(self, loss: float, rate: float) -> None:
         """Add a step to the learning curve; a point is closed whenever another 1/200 of the job is done."""
         stretch = self.stretch
         stretch.loss, stretch.rate, stretch.count = stretch.loss + loss, stretch.rate + rate, stretch.count + 1
@@ -102,7 +148,10 @@ class TrainingState:
             self.stretch = Average()
 
 
-_COUNTERS = ("step", "seconds", "share", "waited_s", "updates", "skipped", "strikes", "rollbacks", "rate_factor")
+_COUNTERS = (
+    *("step", "seconds", "share", "waited_s", "updates"),
+    *("skipped", "strikes", "rollbacks", "rate_factor", "pieces", "restarts", "restarted_s"),
+)
 
 
 def fresh(network_plan: NetworkPlan, plan: TrainingPlan, device: torch.device, seed: int) -> TrainingState:

@@ -7,8 +7,6 @@ The work is incremental per case: beside the arrays stands what they were made f
 only if its source, the labels' meaning, or the configuration's spacing or normalization differ from that.
 """
 
-import errno
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,7 @@ from numpy.typing import NDArray
 
 from autoseg import records
 from autoseg.contracts import CaseScan, Dataset, LabelSet, Prepared, PreparedCase, PreparedConfiguration
-from autoseg.errors import DataError, ResourceError, UnreadableFile
+from autoseg.errors import DataError, UnreadableFile
 from autoseg.events import Event, Notify, silent
 from autoseg.volumes.preparation import prepare, prepare_labels
 from autoseg.workspace import DatasetFolder, PreparedFolder
@@ -114,8 +112,8 @@ def _make(scan: CaseScan, configuration: Configuration, source: DatasetFolder, o
         )
     except DataError as error:
         raise DataError(f"case {scan.case}, configuration {configuration.name}: {error}") from error
-    _write(out.image(configuration.name, scan.case), values)
-    _write(out.label(configuration.name, scan.case), prepare_labels(labels, geometry))
+    records.write_array(out.image(configuration.name, scan.case), values)
+    records.write_array(out.label(configuration.name, scan.case), prepare_labels(labels, geometry))
     return PreparedCase(
         case=scan.case,
         source_shape=geometry.source_shape,
@@ -162,24 +160,3 @@ def _open(path: Path) -> NDArray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UnreadableFile(path, f"not a whole canonical volume ({error})", _ANEW) from error
-
-
-def _write(path: Path, array: NDArray) -> None:
-    """Make an array file appear complete or not at all; writing the case's record then makes its name durable."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            np.save(file, array, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise ResourceError(
-            f"{path}: the disk is full, this array needs {array.nbytes / 1e6:.0f} MB; make room and run again: "
-            "finished cases are kept"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

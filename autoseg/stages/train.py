@@ -16,17 +16,16 @@ cases are predicted.
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
-from autoseg import machine, records
+from autoseg import generations, machine, records
 from autoseg.contracts import CurvePoint, Dataset, Prepared, TrainedModel
 from autoseg.errors import DataError, UnreadableFile
 from autoseg.events import Event, Notify, silent
@@ -131,7 +130,7 @@ def train(
     device = devices.resolve(job.budget.device)
     devices.prepare(device, job.budget.deterministic)
     task = loop.Task(job.chosen.network, job.schedule, job.seed, str(job))
-    store = loop.Store(lambda: _generations(out.checkpoint), lambda write: _save(out.checkpoint, write))
+    store = loop.Store(lambda: generations.load(out.checkpoint), lambda write: generations.save(out.checkpoint, write))
     previous = None if first_stage is None else _previous(job, folder, first_stage)
     trained = loop.train(task, _source(job, folder, previous), store, device, notify)
     digest = _publish(trained.weights, out)
@@ -147,6 +146,13 @@ def train(
         steps=trained.steps,
         planned_steps=job.schedule.steps,
         seconds=trained.seconds,
+        samples_per_s=round(trained.steps * job.schedule.batch / trained.seconds, 3) if trained.seconds > 0 else 0.0,
+        seed=job.seed,
+        skipped_steps=trained.skipped,
+        rollbacks=trained.rollbacks,
+        restarts=trained.restarts,
+        batch_pieces=trained.pieces,
+        collapsed=trained.collapsed,
         data_wait_share=trained.data_wait_share,
         peak_memory_bytes=memory.peak_bytes(device),
         curve=tuple(
@@ -212,24 +218,6 @@ def _open(path: Path) -> NDArray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise UnreadableFile(path, f"not a whole prepared array ({error})", "run the preprocess stage again") from error
-
-
-# ------------------------------------------------------------------------------------------------------ checkpoints
-
-
-def _generations(folder: Path) -> Iterator[bytes]:
-    for name in ("latest", "previous"):
-        path = folder / name
-        if path.exists():
-            yield path.read_bytes()
-
-
-def _save(folder: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Keep the checkpoint before; at every moment at least one whole generation stands."""
-    latest = folder / "latest"
-    if latest.exists():
-        latest.replace(folder / "previous")
-    records.write_with(latest, write)
 
 
 # ------------------------------------------------------------------------------------------------------ out of fold

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from autoseg.errors import Interrupted, ResourceError
-from autoseg.learn import checkpoint, loop
+from autoseg.learn import checkpoint, recovery
 from autoseg.learn.loader import CaseSource
 from autoseg.learn.loop import Store, Task, train
 from planners.contracts import Augmentation
@@ -139,8 +139,11 @@ def test_training_that_diverges_again_and_again_ends_with_an_error():
             CPU,
             lambda event: warnings.append(event) if event.what == "warning" else None,
         )
-    assert len(warnings) == loop.ROLLBACKS
-    assert "0.5 of the learning rate" in warnings[0].detail
+    details = [warning.detail for warning in warnings]
+    rollbacks = [detail for detail in details if "back to step" in detail]
+    assert len(rollbacks) == recovery.ROLLBACKS
+    assert "0.5 of the learning rate" in rollbacks[0]
+    assert all("patches of bad" in detail for detail in details)
 
 
 def test_single_non_finite_steps_are_skipped_and_counted():

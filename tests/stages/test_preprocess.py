@@ -6,7 +6,6 @@ import pytest
 from autoseg import records
 from autoseg.contracts import CaseScan
 from autoseg.errors import DataError, Interrupted, ResourceError, UnreadableFile
-from autoseg.stages import preprocess as stage
 from autoseg.stages.preprocess import preprocess
 from planners.contracts import Normalization
 from tests.oof_world import SHAPE, make
@@ -176,7 +175,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(world, monkeypatch):
     def full(file, array, allow_pickle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(stage.np, "save", full)
-    with pytest.raises(ResourceError, match="disk is full"):
+    monkeypatch.setattr(records.np, "save", full)
+    with pytest.raises(ResourceError, match="No space left on device; free some space"):
         run(world)
     assert not list(world.workspace.prepared.path.rglob("*.*"))

@@ -1,0 +1,117 @@
+"""One update of the weights: forward, loss, backward, clip, step; in as many pieces as the memory asks for.
+
+Where a batch does not fit, its gradient is accumulated over parts of it and training goes on. The parts are weighted by
+their samples, so the gradient is that of the whole batch as long as the loss is a mean over samples; a Dice that is
+summed over the batch is then summed over each part.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from autoseg import machine
+from autoseg.errors import ResourceError
+from autoseg.learn import memory, networks
+from autoseg.learn.device import autocast
+from autoseg.learn.losses import LOSSES, coarsen, supervision_weights
+from autoseg.learn.state import Outcome, TrainingState
+from planners.contracts import NetworkPlan, TrainingPlan
+
+
+@dataclass(frozen=True)
+class Update:
+    """How to update the weights.
+
+    Attributes:
+        network: What is trained.
+        plan: How.
+        members: Class indices of each target.
+    """
+
+    network: NetworkPlan
+    plan: TrainingPlan
+    members: Sequence[Sequence[int]]
+
+    def __call__(self, state: TrainingState, images: Tensor, classes: Tensor, rate: float) -> Outcome:
+        """Update the weights once, or leave it out where loss or gradient are no finite numbers.
+
+        Args:
+            state: Changed in place.
+            images: (B, C, …) float32.
+            classes: (B, …) class indices, ``IGNORED`` where nothing is annotated.
+            rate: The learning rate.
+
+        Raises:
+            ResourceError: Not even one sample fits into memory.
+        """
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        images = images.contiguous(memory_format=networks.layout(images.device, self.network.dimension))
+        outcome = self._fitting(state, images, classes)
+        state.scaler.unscale_(state.optimizer)
+        norm = nn.utils.clip_grad_norm_(state.network.parameters(), self.plan.gradient_clip)
+        finite = math.isfinite(outcome.loss) and (self.plan.precision == "fp16" or bool(torch.isfinite(norm)))
+        if finite:
+            state.scaler.step(state.optimizer)  # with fp16 it leaves out steps with overflowing gradients by itself
+        state.scaler.update()
+        state.optimizer.zero_grad(set_to_none=True)  # now, so that nobody keeps gradients while saving or reading ahead
+        return outcome if finite else Outcome(math.nan, outcome.drawn, outcome.found)
+
+    def _fitting(self, state: TrainingState, images: Tensor, classes: Tensor) -> Outcome:
+        """The gradient of the batch, in twice as many pieces whenever memory does not suffice."""
+        while True:
+            try:
+                return self._gradient(state, images, classes)
+            except (RuntimeError, MemoryError) as error:
+                if not memory.exhausted(error):
+                    raise
+                if state.pieces >= len(images):
+                    raise ResourceError(self._too_large(images)) from error
+            # Outside the handler: inside, the error's traceback would still hold the tensors that did not fit.
+            state.pieces = min(len(images), 2 * state.pieces)
+            state.optimizer.zero_grad(set_to_none=True)
+            memory.give_back(images.device)
+
+    def _gradient(self, state: TrainingState, images: Tensor, classes: Tensor) -> Outcome:
+        loss, drawn, found = 0.0, False, False
+        pieces = zip(images.tensor_split(state.pieces), classes.tensor_split(state.pieces), strict=True)
+        for some, truth in pieces:
+            with autocast(some.device, self.plan.precision):
+                outputs = self._outputs(state.network, some)
+            part = self._loss(outputs, truth) * (len(some) / len(images))
+            state.scaler.scale(part).backward()
+            loss += float(part.detach())
+            drawn = drawn or bool((truth > 0).any())
+            found = found or self._any_foreground(outputs[0].detach())
+        return Outcome(loss, drawn, found)
+
+    def _outputs(self, network: nn.Module, images: Tensor) -> list[Tensor]:
+        if self.network.deep_supervision:
+            return network.forward_deep(images)  # type: ignore[operator]
+        return [network(images)]
+
+    def _loss(self, outputs: Sequence[Tensor], classes: Tensor) -> Tensor:
+        loss = LOSSES[self.plan.loss]
+        total = torch.zeros((), device=classes.device)
+        weights = supervision_weights(len(outputs))
+        for weight, output, scale in zip(weights, outputs, networks.scales(self.network), strict=False):
+            target = coarsen(classes, scale)
+            total = total + weight * loss(output, target, batch_dice=self.plan.batch_dice, members=self.members)
+        return total
+
+    def _any_foreground(self, logits: Tensor) -> bool:
+        """Whether any voxel would be labelled; logits (B, H, …), one per target, or one more for the background."""
+        if logits.shape[1] == len(self.members):
+            return bool((logits > 0).any())
+        return bool((logits[:, 1:].amax(1) > logits[:, 0]).any())
+
+    def _too_large(self, images: Tensor) -> str:
+        patch = " x ".join(str(edge) for edge in self.plan.patch_vox)
+        return (
+            f"a single patch of {patch} voxels does not fit into the memory of {images.device} "
+            f"({machine.gib(memory.free_bytes(images.device))} are free); free memory, or plan for less of it with "
+            "--device-gb"
+        )

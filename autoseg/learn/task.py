@@ -1,0 +1,62 @@
+"""What a training job is, and what comes out of it."""
+
+import hashlib
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from autoseg.learn.state import Point
+from planners.contracts import NetworkPlan, TrainingPlan
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training job.
+
+    Attributes:
+        network: What to train.
+        training: How. Its ``seconds`` count from this start on, whatever the job has worked before.
+        seed: Of weights, sampling and augmentation.
+        name: Stands in events and messages.
+    """
+
+    network: NetworkPlan
+    training: TrainingPlan
+    seed: int
+    name: str = "train"
+
+    @property
+    def key(self) -> str:
+        """Identifies what a checkpoint belongs to. The time limit may change between restarts."""
+        choices = self.training.model_copy(update={"seconds": None, "checkpoint_s": 0.0})
+        text = f"{self.network.model_dump_json()}{choices.model_dump_json()}{self.seed}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The outcome of a job.
+
+    Attributes:
+        weights: The averaged ones, on the CPU, contiguous float32.
+        steps: Done since the last start.
+        seconds: Worked in all.
+        data_wait_share: Of the time, spent waiting for batches.
+        skipped: Steps left out because they gave no finite number.
+        rollbacks: How often training diverged and went back to a checkpoint.
+        restarts: How often it collapsed to background and began anew.
+        pieces: Parts that batches had to be computed in for want of memory.
+        collapsed: The network still calls everything background.
+        curve: The loss over the job.
+    """
+
+    weights: dict[str, Tensor]
+    steps: int
+    seconds: float
+    data_wait_share: float
+    skipped: int
+    rollbacks: int
+    restarts: int
+    pieces: int
+    collapsed: bool
+    curve: tuple[Point, ...]
