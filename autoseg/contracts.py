@@ -331,6 +331,13 @@ class DryRun(Record):
     measured_step_s: float
 
 
+class MonitorPoint(Record):
+    """What the averaged weights scored on the cases that watch training: mean Dice of whole volumes."""
+
+    step: int
+    dice: float
+
+
 class TrainedModel(StageRecord):
     """One job: a configuration trained without one fold, and its predictions of that fold."""
 
@@ -351,6 +358,9 @@ class TrainedModel(StageRecord):
     data_wait_share: float
     peak_memory_bytes: int | None = None  # null where it cannot be measured
     curve: tuple[CurvePoint, ...]
+    monitors: tuple[str, ...] = ()  # training cases left out of training, that watched it
+    monitored: tuple[MonitorPoint, ...] = ()
+    ended_early: bool = False  # they stood still, and the rest of the schedule was run through quickly
     out_of_fold: tuple[str, ...]  # cases predicted by this model, which never saw them
 
 

@@ -26,6 +26,7 @@ from autoseg.contracts import (
     Validation,
 )
 from autoseg.events import Event, Notify, silent
+from autoseg.job import Job as TrainingJob
 from autoseg.layouts import folder_of
 from autoseg.row import calibration, deadline, deployment, jobs, opening, results, resume
 from autoseg.row.jobs import Job
@@ -314,7 +315,7 @@ class Row:
 
     def _train(self, job: Job, open_jobs: int) -> TrainedModel:
         worked_s = self._journal.worked_s
-        task = train.Job(
+        task = TrainingJob(
             self.plan,
             self.budget,
             self.development,

@@ -160,6 +160,7 @@ def _training(
         seconds=None if budget.hours is None or budget.deterministic else seconds,
         augmentation=augmented,
         precision=budget.precision,
+        monitor_cases=schedule.monitor_cases(budget, fingerprint.subjects),
     )
     training, why_descent = schedule.descent(base, fingerprint, views.coverage((task, size)))
     reasons = (_time_reason(size, training, seconds, budget), *why_descent, *why_augmented)
@@ -197,6 +198,8 @@ def _time_reason(size: Size, training: TrainingPlan, seconds: float, budget: Bud
     if hours is None:
         saw = f"no hours given; preset {budget.preset}"
         because = f"preset {budget.preset} trains {most} steps on an accelerator"
+        if training.monitor_cases:
+            because += f", or fewer: {training.monitor_cases} cases left out of training end it once they stand still"
     else:
         asked = "asked for" if budget.hours is not None else f"as preset {budget.preset} takes on this machine"
         saw = f"{hours:g} hours {asked}; {budget.folds} folds"

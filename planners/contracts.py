@@ -276,6 +276,7 @@ class TrainingPlan(Record):
     foreground_fraction: float = 0.33
     augmentation: Augmentation = Augmentation()
     precision: Precision = "fp32"
+    monitor_cases: int = 0  # of the training part, left out to watch whole volumes and end early; 0: to the planned end
     checkpoint_s: float = 60.0
 
 

@@ -22,6 +22,9 @@ FEWEST_STEPS = 60  # a fold with fewer has learned nothing: no plan rather than 
 FEWEST_STEPS_WITHOUT_HOURS = 300  # where no hours bind, slow data take longer than the preset's hours instead
 FEWEST_FOLDS = 2  # in which every case is still predicted by a model that never saw it
 FOLD_STEPS = {2: 300, 3: 350}  # by dimension: with fewer steps per fold, fewer folds train better models
+MONITOR_SHARE = 0.05  # of the subjects, left out of training to end it early where no hours bind it
+MOST_MONITORS = 8
+FEWEST_TO_SPARE = 40  # subjects: with fewer, each is worth more in training
 CPU_HOURS: dict[Preset, float] = {"fast": 0.3, "standard": 1.0, "max": 6.0}  # where no hours are given
 MOST_STEPS: dict[Preset, int] = {"fast": 10_000, "standard": 40_000, "max": 100_000}  # per fold; a GPU's default
 ADMITTED_SHARE = 0.5  # of the target steps that preset "max" leaves each configuration when two share the time
@@ -133,6 +136,13 @@ def affordable_folds(budget: Budget, training_s: float, jobs: Sequence[tuple[int
     if budget.hours is None:
         return budget.folds
     return next((folds for folds in range(budget.folds, fewest, -1) if enough(folds)), fewest)
+
+
+def monitor_cases(budget: Budget, subjects: int) -> int:
+    """Cases that watch training, so that it ends when nothing is gained; none where a clock ends it anyway."""
+    if hours_to_plan(budget) is not None or subjects < FEWEST_TO_SPARE:
+        return 0
+    return min(MOST_MONITORS, round(MONITOR_SHARE * subjects))
 
 
 def smallest_hours(budget: Budget, step_s: float, other_s: float, jobs: int) -> float:

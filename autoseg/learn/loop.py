@@ -14,6 +14,7 @@ import torch
 from autoseg.events import Event, Notify, silent
 from autoseg.learn import memory
 from autoseg.learn.loader import Batches, PatchSource, drawn_cases
+from autoseg.learn.monitor import Look, Score, due, hastened, stands_still
 from autoseg.learn.recovery import (
     CollapsedError,
     DivergedError,
@@ -35,7 +36,14 @@ STRIKES = 3
 """Steps in a row without a finite loss before training goes back to the last checkpoint."""
 
 
-def train(task: Task, source: PatchSource, store: Store, device: torch.device, notify: Notify = silent) -> Trained:
+def train(
+    task: Task,
+    source: PatchSource,
+    store: Store,
+    device: torch.device,
+    notify: Notify = silent,
+    monitor: Score | None = None,
+) -> Trained:
     """Train a network to the end of its plan, from its last checkpoint if there is one.
 
     Args:
@@ -44,6 +52,7 @@ def train(task: Task, source: PatchSource, store: Store, device: torch.device, n
         store: Where to keep checkpoints.
         device: Where to train.
         notify: Called after every step; may raise ``Interrupted``.
+        monitor: Scores the averaged weights on whole volumes, so that the job can end early; None: it never does.
 
     Raises:
         Interrupted: From ``notify``; everything is saved.
@@ -54,7 +63,7 @@ def train(task: Task, source: PatchSource, store: Store, device: torch.device, n
         task = _from_now_on(task, state)
         while state.share < 1.0:
             try:
-                _run(task, source, store, state, device, notify)
+                _run(task, source, store, state, device, notify, monitor)
             except DivergedError as diverged:
                 state = rolled_back(task, store, state, device, diverged)
                 _warn(task, state, f"{diverged}; back to step {state.step} at {_rate(state)}", notify)
@@ -65,7 +74,13 @@ def train(task: Task, source: PatchSource, store: Store, device: torch.device, n
 
 
 def _run(
-    task: Task, source: PatchSource, store: Store, state: TrainingState, device: torch.device, notify: Notify
+    task: Task,
+    source: PatchSource,
+    store: Store,
+    state: TrainingState,
+    device: torch.device,
+    notify: Notify,
+    monitor: Score | None,
 ) -> None:
     """Step until the job is done. All else in this module serves these lines."""
     plan, saver = _since_restart(task.training, state), Saver(store, task.key, task.training.checkpoint_s)
@@ -77,9 +92,11 @@ def _run(
             outcome = update(state, images, classes, rate)
             state.step += 1
             state.seconds, state.waited_s = seconds(), waited_s + batches.waited_s
-            state.share = progress(plan, state.step, state.seconds - state.restarted_s)
+            state.share = hastened(progress(plan, state.step, state.seconds - state.restarted_s), state.ending)
             state.note(outcome, rate, plan.ema_decay)
             _judge(task, source, state, outcome, notify)
+            if monitor is not None and due(state.looks, state.share):
+                _look(task, state, monitor, notify)
             saver.save_if_due(state)
             notify(_progress(task, state, outcome.loss))
         saver.save(state)
@@ -100,6 +117,15 @@ def _judge(task: Task, source: PatchSource, state: TrainingState, outcome: Outco
             _warn(task, state, f"{problem}; the step is left out", notify)
     if worth_restarting(state):
         raise CollapsedError(f"the network called no voxel foreground in {state.watch.looks} batches that hold some")
+
+
+def _look(task: Task, state: TrainingState, monitor: Score, notify: Notify) -> None:
+    """Score the monitor cases; where they stand still, begin the ending."""
+    state.looks.append(Look(state.step, monitor(state.average)))
+    if state.ending is None and stands_still(state.looks, state.share):
+        state.ending = state.share
+        detail = f"{len(state.looks[-1].dice)} monitor cases stand still: the rest of the schedule is hastened"
+        notify(Event(stage=task.name, what="note", done=state.step, unit="step", detail=detail))
 
 
 # ---------------------------------------------------------------------------------------------------------- time
@@ -142,6 +168,8 @@ def _outcome(state: TrainingState) -> Trained:
         pieces=state.pieces,
         collapsed=state.watch.collapsed(state.share),
         curve=tuple(state.curve),
+        looks=tuple(state.looks),
+        ended_early=state.ending is not None,
     )
 
 

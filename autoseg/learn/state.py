@@ -10,6 +10,7 @@ from torch import nn
 
 from autoseg.learn import networks
 from autoseg.learn.collapse import Watch
+from autoseg.learn.monitor import Look
 from planners.contracts import NetworkPlan, TrainingPlan
 
 CURVE_POINTS = 200
@@ -62,6 +63,8 @@ class TrainingState:
         pieces: Parts that a batch is computed in, since as a whole it did not fit into memory.
         restarts: How often training collapsed and began anew, the last time after ``restarted_s`` seconds.
         watch: Over collapse.
+        looks: What the monitor cases scored so far.
+        ending: Share at which they stood still and the rest of the schedule was hastened; None: not yet.
     """
 
     network: nn.Module
@@ -81,6 +84,8 @@ class TrainingState:
     restarts: int = 0
     restarted_s: float = 0.0
     watch: Watch = field(default_factory=Watch)
+    looks: list[Look] = field(default_factory=list)
+    ending: float | None = None
     curve: list[Point] = field(default_factory=list)
     stretch: Average = field(default_factory=Average)
 
@@ -95,6 +100,7 @@ class TrainingState:
             "curve": [(p.step, p.seconds, p.loss, p.learning_rate) for p in self.curve],
             "stretch": (self.stretch.loss, self.stretch.rate, self.stretch.count),
             "watch": (self.watch.looks, self.watch.since),
+            "looks": [(look.step, look.dice) for look in self.looks],
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -108,6 +114,7 @@ class TrainingState:
         self.curve = [Point(*values) for values in saved["curve"]]
         self.stretch = Average(*saved["stretch"])
         self.watch = Watch(*saved["watch"])
+        self.looks = [Look(step, tuple(dice)) for step, dice in saved["looks"]]
 
     def update_average(self, decay: float | None) -> None:
         """Move the averaged weights towards the network's.
@@ -150,7 +157,7 @@ class TrainingState:
 
 _COUNTERS = (
     *("step", "seconds", "share", "waited_s", "updates"),
-    *("skipped", "strikes", "rollbacks", "rate_factor", "pieces", "restarts", "restarted_s"),
+    *("skipped", "strikes", "rollbacks", "rate_factor", "pieces", "restarts", "restarted_s", "ending"),
 )
 
 

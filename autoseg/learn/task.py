@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from autoseg.learn.monitor import Look
 from autoseg.learn.state import Point
 from planners.contracts import NetworkPlan, TrainingPlan
 
@@ -48,6 +49,8 @@ class Trained:
         pieces: Parts that batches had to be computed in for want of memory.
         collapsed: The network still calls everything background.
         curve: The loss over the job.
+        looks: What the monitor cases scored.
+        ended_early: They stood still, and the rest of the schedule was hastened.
     """
 
     weights: dict[str, Tensor]
@@ -60,3 +63,5 @@ class Trained:
     pieces: int
     collapsed: bool
     curve: tuple[Point, ...]
+    looks: tuple[Look, ...]
+    ended_early: bool

@@ -17,7 +17,6 @@ cases are predicted.
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,20 +25,22 @@ import torch
 from numpy.typing import NDArray
 
 from autoseg import generations, machine, records
-from autoseg.contracts import CurvePoint, Dataset, Prepared, TrainedModel
-from autoseg.errors import DataError, UnreadableFile
+from autoseg.contracts import CurvePoint, MonitorPoint, TrainedModel
+from autoseg.errors import UnreadableFile
 from autoseg.events import Event, Notify, silent
+from autoseg.job import Job
 from autoseg.learn import device as devices
 from autoseg.learn import infer, loop, memory, networks
 from autoseg.learn.loader import CaseSource
+from autoseg.learn.monitor import Score
 from autoseg.outoffold import read_out_of_fold, write_out_of_fold
 from autoseg.postprocessing import segment
+from autoseg.scoring import dice_of
 from autoseg.volumes.labels import Classes, one_hot
-from autoseg.volumes.preparation import Geometry, prepare_labels, restore_probabilities
+from autoseg.volumes.preparation import prepare_labels, restore_probabilities
 from autoseg.workspace import JobFolder, PreparedFolder
-from planners.contracts import Budget, Configuration, Plan, TrainingPlan
 
-algorithm_version = 1
+algorithm_version = 2
 
 CACHE_SHARE = 0.4
 """Of the free memory that may hold cases while training."""
@@ -47,62 +48,6 @@ CACHE_SHARE = 0.4
 
 Previous = Callable[[str], Classes]
 """Class indices that the previous stage predicts of a case, on the grid of this one."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to train. ``seconds`` limits the work from now on; None: the plan's own limit stands."""
-
-    plan: Plan
-    budget: Budget
-    dataset: Dataset
-    prepared: Prepared
-    configuration: str
-    fold: int
-    seed: int
-    seconds: float | None = None
-
-    def __str__(self) -> str:
-        return f"train {self.configuration}/fold_{self.fold}"
-
-    @property
-    def validation(self) -> tuple[str, ...]:
-        """The fold's validation cases."""
-        return self.dataset.split.folds[self.fold]
-
-    @property
-    def training(self) -> tuple[str, ...]:
-        """Development cases that are not validation cases."""
-        return tuple(case for case in self.dataset.development if case not in set(self.validation))
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether labels compete, or else regions overlap."""
-        return self.dataset.labels.kind == "exclusive"
-
-    @property
-    def chosen(self) -> Configuration:
-        """The configuration to train."""
-        return self.plan.configuration(self.configuration)
-
-    @property
-    def schedule(self) -> TrainingPlan:
-        """The configuration's training plan under this job's time limit."""
-        plan = self.chosen.training
-        return plan if self.seconds is None else plan.model_copy(update={"seconds": self.seconds})
-
-    def geometry(self, case: str) -> Geometry:
-        """How a case was prepared for this configuration.
-
-        Raises:
-            DataError: It was not.
-        """
-        for configuration in self.prepared.configurations:
-            for known in configuration.cases:
-                if configuration.configuration == self.configuration and known.case == case:
-                    source = known.source_shape, known.source_spacing_mm
-                    return Geometry(*source, known.crop_box, known.shape, known.spacing_mm, known.axes)
-        raise DataError(f"{self}: case {case} is not prepared for this configuration; run the preprocess stage again")
 
 
 def train(
@@ -132,7 +77,8 @@ def train(
     task = loop.Task(job.chosen.network, job.schedule, job.seed, str(job))
     store = loop.Store(lambda: generations.load(out.checkpoint), lambda write: generations.save(out.checkpoint, write))
     previous = None if first_stage is None else _previous(job, folder, first_stage)
-    trained = loop.train(task, _source(job, folder, previous), store, device, notify)
+    monitor = _monitor(job, device, folder, previous) if job.monitors else None
+    trained = loop.train(task, _source(job, folder, previous), store, device, notify, monitor)
     digest = _publish(trained.weights, out)
     network = networks.build(job.chosen.network)
     network.load_state_dict(trained.weights)
@@ -159,6 +105,9 @@ def train(
             CurvePoint(step=p.step, seconds=p.seconds, loss=p.loss, learning_rate=p.learning_rate)
             for p in trained.curve
         ),
+        monitors=job.monitors,
+        monitored=tuple(MonitorPoint(step=look.step, dice=float(np.mean(look.dice))) for look in trained.looks),
+        ended_early=trained.ended_early,
         out_of_fold=job.validation,
     )
 
@@ -182,12 +131,12 @@ def _publish(weights: dict[str, torch.Tensor], out: JobFolder) -> str:
 
 
 def _source(job: Job, folder: PreparedFolder, previous: Previous | None = None) -> CaseSource:
-    """The training cases; asking it for a validation case is a bug and raises."""
-    kept_out = set(job.validation) | set(job.dataset.split.holdout)
+    """The training cases; asking it for any other is a bug and raises."""
+    taught = set(job.training)
 
     def load(case: str) -> tuple[NDArray, NDArray]:
-        if case in kept_out:
-            raise RuntimeError(f"{job}: case {case} must not be trained on: it validates this fold")
+        if case not in taught:
+            raise RuntimeError(f"{job}: case {case} must not be trained on: it validates this fold, or watches it")
         return _open(folder.image(job.chosen.name, case)), _open(folder.label(job.chosen.name, case))
 
     labels = job.dataset.labels
@@ -220,7 +169,21 @@ def _open(path: Path) -> NDArray:
         raise UnreadableFile(path, f"not a whole prepared array ({error})", "run the preprocess stage again") from error
 
 
-# ------------------------------------------------------------------------------------------------------ out of fold
+# ------------------------------------------------------------------------------------------------------- prediction
+
+
+def _monitor(job: Job, device: torch.device, folder: PreparedFolder, previous: Previous | None) -> Score:
+    """Scores networks on the monitor cases, whole and on the prepared grid."""
+    labels = job.dataset.labels
+
+    def dice(network: torch.nn.Module, case: str) -> float:
+        probabilities = _probabilities(job, network, device, _image(job, folder, previous, case))
+        segmented = segment(probabilities, labels, job.geometry(case).spacing_mm)
+        scores = dice_of(_open(folder.label(job.chosen.name, case)), segmented, labels)
+        defined = [score for score in scores if score is not None]
+        return float(np.mean(defined)) if defined else 1.0  # rightly nothing
+
+    return lambda network: tuple(dice(network, case) for case in job.monitors)
 
 
 def _predict_validation(
@@ -232,22 +195,29 @@ def _predict_validation(
     out: JobFolder,
     notify: Notify,
 ) -> None:
+    background = 0 if job.exclusive else None
     for done, case in enumerate(job.validation, start=1):
         path = out.out_of_fold(case)
         if not path.exists():
-            image = _open(folder.image(job.chosen.name, case))
-            if previous is not None:
-                image = np.concatenate((image, one_hot(previous(case), job.dataset.labels.members)))
-            probabilities = _probabilities(job, network, device, case, image)
-            write_out_of_fold(path, probabilities, background=0 if job.exclusive else None)
+            probabilities = _probabilities(job, network, device, _image(job, folder, previous, case))
+            on_source_grid = restore_probabilities(probabilities, job.geometry(case), background=background)
+            write_out_of_fold(path, on_source_grid, background=background)
         notify(Event(stage=str(job), done=done, total=len(job.validation), unit="validation case", detail=case))
 
 
+def _image(job: Job, folder: PreparedFolder, previous: Previous | None, case: str) -> NDArray[np.float32]:
+    """What the network sees of a case, with the masks of the previous stage where there is one."""
+    image = _open(folder.image(job.chosen.name, case))
+    if previous is None:
+        return image
+    return np.concatenate((image, one_hot(previous(case), job.dataset.labels.members)))
+
+
 def _probabilities(
-    job: Job, network: torch.nn.Module, device: torch.device, case: str, image: NDArray[np.float32]
+    job: Job, network: torch.nn.Module, device: torch.device, image: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Of one validation case, on its canonical source grid, (H, z, y, x)."""
-    probabilities = infer.predict_volume(
+    """Of one case on its prepared grid, (H, z, y, x)."""
+    return infer.predict_volume(
         [network],
         image,
         job.schedule.patch_vox,
@@ -257,4 +227,3 @@ def _probabilities(
         device,
         job.schedule.precision,
     )
-    return restore_probabilities(probabilities, job.geometry(case), background=0 if job.exclusive else None)

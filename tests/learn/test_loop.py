@@ -165,6 +165,39 @@ def test_single_non_finite_steps_are_skipped_and_counted():
     assert all(torch.isfinite(value).all() for value in done.weights.values())
 
 
+def test_a_job_whose_monitor_cases_stand_still_runs_through_the_rest_of_its_schedule():
+    notes = []
+
+    def note(event):
+        notes.append(event.detail) if event.what == "note" else None
+
+    job = task(steps=200, batch=1, augmentation=STILL)
+    done = train(job, source(), Memory().store, CPU, note, monitor=lambda network: (0.8, 0.9))
+    rates = [point.learning_rate for point in done.curve]
+    assert done.ended_early
+    assert len(notes) == 1 and "2 monitor cases stand still" in notes[0]
+    assert 60 < done.steps < 90  # EARLIEST of 200, and ENDING of that
+    assert rates[-1] < 0.1 * max(rates)
+    assert rates[-1] == min(rates[20:])
+
+
+def test_a_job_whose_monitor_cases_gain_goes_to_its_end_and_remembers_them_over_a_restart():
+    seen = []
+
+    def better(network):
+        seen.append(len(seen) * 0.01)
+        return seen[-1], seen[-1]
+
+    memory, job = Memory(), task(steps=50, batch=1, augmentation=STILL)
+    with pytest.raises(Interrupted):
+        train(job, source(), memory.store, CPU, stop_at(20), monitor=better)
+    before = len(seen)
+    done = train(job, source(), memory.store, CPU, monitor=better)
+    assert (done.steps, done.ended_early) == (50, False)
+    assert before > 5
+    assert [look.dice[0] for look in done.looks] == seen
+
+
 def test_checkpoints_are_written_while_training():
     memory = Memory()
     train(task(steps=6, checkpoint_s=0.0), source(), memory.store, CPU)

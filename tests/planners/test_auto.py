@@ -206,6 +206,17 @@ def test_what_was_too_dear_is_skipped_with_numbers():
 # ------------------------------------------------------------------------------------------------------ schedule
 
 
+@pytest.mark.parametrize(
+    ("machine", "subjects", "cases"),
+    [(gpu(), 200, 8), (gpu(), 60, 3), (gpu(), 30, 0), (gpu(hours=5.0), 200, 0), (budget(), 200, 0)],
+)
+def test_cases_watch_training_where_no_hours_end_it_and_some_can_be_spared(machine, subjects, cases):
+    assert schedule.monitor_cases(machine, subjects) == cases
+    data = fingerprint().model_copy(update={"subjects": subjects})
+    made = plan(data, machine)
+    assert {configuration.training.monitor_cases for configuration in made.configurations} == {cases}
+
+
 def test_short_schedules_use_adamw_and_long_ones_sgd():
     short = plan(HIPPOCAMPUS, budget(hours=0.4)).configurations[0].training
     long = plan(HIPPOCAMPUS, gpu()).configurations[0].training

@@ -21,9 +21,10 @@ from autoseg.contracts import (
     Split,
 )
 from autoseg.errors import DataError, Interrupted, UnreadableFile
+from autoseg.job import Job
 from autoseg.outoffold import read_cropped, read_out_of_fold
 from autoseg.stages import train as stage
-from autoseg.stages.train import Job, clean, train
+from autoseg.stages.train import clean, train
 from autoseg.workspace import JobFolder, PreparedFolder
 from planners.contracts import Budget, Configuration, Cost, Normalization, Plan, Reason
 from tests.learn.tiny import ball_case, network_plan, training_plan
@@ -151,6 +152,27 @@ def test_training_never_asks_for_validation_or_holdout_cases(folder):
     for case in (*NAMES[:2], NAMES[5]):
         with pytest.raises(RuntimeError, match=f"{case} must not be trained on"):
             source.shape(case)
+
+
+def test_cases_that_watch_are_taken_from_the_training_part_and_never_trained_on(folder, out):
+    watched = job(steps=25, monitor_cases=1)
+    (name,) = watched.monitors
+    assert name in NAMES[2:5]
+    assert set(watched.training) == set(NAMES[2:5]) - {name}
+    with pytest.raises(RuntimeError, match=f"{name} must not be trained on"):
+        stage._source(watched, folder).shape(name)
+    model = train(watched, folder, out)
+    assert model.monitors == (name,)
+    assert [point.step for point in model.monitored] == list(range(1, 25))
+    assert all(0.0 <= point.dice <= 1.0 for point in model.monitored)
+
+
+def test_cases_that_watch_are_whole_subjects(folder):
+    watched = job(monitor_cases=1)
+    siblings = tuple(case.model_copy(update={"subject": "one"}) for case in watched.dataset.cases)
+    together = replace(watched, dataset=watched.dataset.model_copy(update={"cases": siblings}))
+    assert set(together.monitors) == set(NAMES[2:5])
+    assert job().monitors == ()
 
 
 def test_interrupted_jobs_go_on_to_the_same_weights(folder, out, tmp_path):
