@@ -18,6 +18,7 @@ from autoseg.errors import GeometryError, LabelError
 from autoseg.formats.dicom import headers
 from autoseg.formats.volume import Structures, Volume
 from autoseg.volumes.polygons import filled
+from autoseg.volumes.sparse import SparseMask
 
 _FILLED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "")
 _FLAT_VOX = 0.5  # points of one contour may leave its slice so far
@@ -46,14 +47,14 @@ def read(path: Path, like: Volume) -> Structures:
         raise LabelError(f"{path}: holds no structures; expected a StructureSetROISequence; export it again")
     drawn = {int(roi.ReferencedROINumber): roi for roi in dataset.get("ROIContourSequence") or []}
     tally = _Tally()
-    masks = np.zeros((len(structures), *like.grid.shape), np.bool_)
-    for mask, number in zip(masks, structures, strict=True):
+    masks = []
+    for number in structures:
         contours = list(drawn[number].get("ContourSequence") or []) if number in drawn else []
         tally.empty += not contours
-        _fill(path, mask, contours, like, tally)
+        masks.append(_filled(path, contours, like, tally))
     _require_inside(path, tally, like)
     notes = tally.notes(dataset, like)
-    return Structures(masks=masks, grid=like.grid, names=tuple(structures.values()), sha256=digest, notes=notes)
+    return Structures(tuple(masks), like.grid, tuple(structures.values()), digest, notes)
 
 
 def names(dataset: Dataset) -> dict[int, str]:
@@ -126,8 +127,8 @@ def referred_series(dataset: Dataset) -> list[Dataset]:
     ]
 
 
-def _fill(path: Path, mask: np.ndarray, contours: Sequence[Dataset], like: Volume, tally: _Tally) -> None:
-    """Fill the contours of one structure into ``mask`` (z, y, x)."""
+def _filled(path: Path, contours: Sequence[Dataset], like: Volume, tally: _Tally) -> SparseMask:
+    """The mask of one structure from its contours."""
     to_index = np.linalg.inv(like.grid.affine)
     by_slice: dict[int, list[np.ndarray]] = {}
     for contour in contours:
@@ -136,12 +137,14 @@ def _fill(path: Path, mask: np.ndarray, contours: Sequence[Dataset], like: Volum
             continue
         points = _points(path, contour)
         index = (to_index[:3, :3] @ points.T + to_index[:3, 3:]).T
-        number = _slice_of(index, points, mask.shape, tally)
+        number = _slice_of(index, points, like.grid.shape, tally)
         if number is not None:
             _compare_references(contour, like, tally)
             by_slice.setdefault(number, []).append(index[:, 1:])
+    mask = SparseMask(like.grid.shape)
     for number, polygons in by_slice.items():
-        mask[number] = filled(polygons, (mask.shape[1], mask.shape[2]))
+        mask.add(number, filled(polygons, (mask.shape[1], mask.shape[2])))
+    return mask
 
 
 def _points(path: Path, contour: Dataset) -> np.ndarray:

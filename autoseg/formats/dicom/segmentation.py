@@ -15,6 +15,7 @@ from autoseg.formats.dicom import headers, pixels
 from autoseg.formats.dicom.frames import Frame, frames
 from autoseg.formats.volume import Structures, Volume, check_size
 from autoseg.volumes.geometry import OFFSET_VOX, SAME_VOX, Grid, resample_onto
+from autoseg.volumes.sparse import SparseMask
 
 _HALF = 0.5  # of the largest fraction: more belongs to the segment
 _BACKGROUND = 0  # a label map's number for what is no segment
@@ -39,10 +40,9 @@ def read(path: Path, like: Volume) -> Structures:
     segments = _segments(path, dataset)
     planes = frames(path, dataset)
     check_size(path, (len(planes), *planes[0].shape))
-    masks = np.zeros((len(segments), *like.grid.shape), np.bool_)
+    masks = tuple(SparseMask(like.grid.shape) for _ in segments)
     notes = _Placer(path, planes, like, masks).place(dataset, list(segments))
-    names = tuple(segments.values())
-    return Structures(masks=masks, grid=like.grid, names=names, sha256=digest, notes=notes)
+    return Structures(masks, like.grid, tuple(segments.values()), digest, notes)
 
 
 def names(dataset: Dataset) -> dict[int, str]:
@@ -67,7 +67,7 @@ def _segments(path: Path, dataset: Dataset) -> dict[int, str]:
 class _Placer:
     """Puts the frames of one file into the masks of its segments."""
 
-    def __init__(self, path: Path, planes: Sequence[Frame], like: Volume, masks: np.ndarray) -> None:
+    def __init__(self, path: Path, planes: Sequence[Frame], like: Volume, masks: Sequence[SparseMask]) -> None:
         self._path = path
         self._planes = planes
         self._like = like
@@ -113,7 +113,7 @@ class _Placer:
         if corner is None:
             self._resample(mask, plane, segment)
         elif 0 <= corner < self._like.grid.shape[0]:
-            self._masks[segment, corner] |= mask
+            self._masks[segment].add(corner, mask)
         else:
             self._outside += 1
 
@@ -144,10 +144,10 @@ class _Placer:
         on_image = resample_onto(mask[None, None].astype(np.uint8), _slab(plane), self._like.grid, nearest=True)[0] > 0
         self._resampled += 1
         self._outside += not on_image.any()
-        self._masks[segment] |= on_image
+        self._masks[segment].unite(on_image)
 
     def _require_inside(self) -> None:
-        if self._outside and not self._masks.any():
+        if self._outside and not any(self._masks):
             raise GeometryError(
                 f"{self._path}: all {self._outside} frames that hold something lie outside the image, which begins at "
                 f"{_mm(self._like.grid.origin_mm)} mm; expected a segmentation of this image; check which series it "
