@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from autoseg import formats
+from autoseg.layouts import names
 from autoseg.layouts.tree import Tree
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Series:
 
 
 def entries_of(tree: Tree) -> list["Entry"]:
-    """All DICOM files; none, without opening one, if by their names most files are images of another kind."""
+    """All DICOM files; none, without opening one, if by their names most files are images, no masks, of other kinds."""
     candidates = [file for file in tree.files if formats.may_be_dicom(tree.root / file)]
     files = [file for file in candidates if formats.is_dicom(tree.root / file)] if _most(candidates, tree) else []
     if not _most(files, tree):
@@ -70,7 +71,8 @@ def entries_of(tree: Tree) -> list["Entry"]:
 
 
 def _most(files: Sequence[str], tree: Tree) -> bool:
-    return len(files) >= max(1, len(tree.images))
+    only_masks = all(any(names.is_mask_name(part) for part in file.split("/")) for file in tree.images)
+    return len(files) >= max(1, 0 if only_masks else len(tree.images))
 
 
 def volumes(tree: Tree, entries: Sequence["Entry"]) -> tuple[list[Series], dict[str, str]]:

@@ -150,8 +150,11 @@ def _referred_by_segmentation(dataset: Dataset) -> tuple[frozenset[str], frozens
 def _patient(dataset: Dataset) -> str:
     """A key that is the same for the same PatientID and does not tell it. Stand-ins for an id are none."""
     name = str(dataset.get("PatientID") or "").strip()
-    if name.casefold() in _NO_NAMES:
-        return ""
+    return "" if name.casefold() in _NO_NAMES else patient_key(name)
+
+
+def patient_key(name: str) -> str:
+    """What stands for a PatientID wherever it is kept."""
     return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
