@@ -20,8 +20,23 @@ _UID = re.compile(r"^[\d.]{20,}$")
 
 
 @dataclass(frozen=True)
+class Phase:
+    """One of several volumes in a series, such as an echo.
+
+    Attributes:
+        name: From the tag that tells it from the others.
+        files: Relative to the root; the first stands for all.
+        uids: SOP Instance UIDs of all files.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    uids: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Series:
-    """Files that make one volume.
+    """Files that make one volume, or several at the same positions.
 
     Attributes:
         files: Relative to the root, sorted; the first stands for all.
@@ -30,6 +45,7 @@ class Series:
         uids: SOP Instance UIDs of all files.
         planes: Slices in all files.
         alone: Whether its folder holds no other series.
+        phases: Its volumes, if there are several.
     """
 
     files: tuple[str, ...]
@@ -38,6 +54,7 @@ class Series:
     uids: frozenset[str]
     planes: int
     alone: bool = True
+    phases: tuple[Phase, ...] = ()
 
     @property
     def described(self) -> str:
@@ -127,9 +144,22 @@ def _named(tree: Tree, groups: Sequence[Sequence["Entry"]]) -> list[Series]:
                 uids=frozenset(entry.uid for entry in members),
                 planes=_planes(members),
                 alone=per_folder[first.file.parent] == 1,
+                phases=_phases(tree, members),
             )
         )
     return sorted(_with_own_names(made), key=lambda series: series.name)
+
+
+def _phases(tree: Tree, members: Sequence["Entry"]) -> tuple[Phase, ...]:
+    from autoseg.formats.dicom import phases
+
+    placed = {entry.frame: relative(tree, entry) for entry in members if entry.frame and entry.placed}
+    if len(placed) < len(members) or any(entry.planes > 1 for entry in members):
+        return ()
+    return tuple(
+        Phase(name, tuple(placed[frame] for frame in frames), frozenset(frame.uid for frame in frames))
+        for name, frames in phases.split(list(placed)).items()
+    )
 
 
 def _with_own_names(made: Sequence[Series]) -> list[Series]:

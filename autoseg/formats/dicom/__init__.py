@@ -3,6 +3,7 @@
     sniff          is this file DICOM?  (cheap, without pydicom)
     headers        what a file says, without its pixels
     frames         the planes of pixels that a file holds, each with its place in the patient
+    phases         several volumes in one series: echoes, time points, b-values
     stacks         planes in order: spacing, tilt, duplicates, gaps
     pixels         values of a plane: decompressed, rescaled, upright in brightness
     series         all of it: one series to a ``Volume``

@@ -7,8 +7,8 @@ from pathlib import Path
 from pydicom import Dataset
 
 from autoseg.errors import AutosegError
-from autoseg.formats.dicom import contours, headers, segmentation
-from autoseg.formats.dicom.frames import frames
+from autoseg.formats.dicom import contours, headers, phases, segmentation
+from autoseg.formats.dicom.frames import Frame, frames
 
 _IMAGE_TAGS = (
     "SOPClassUID",
@@ -29,6 +29,7 @@ _IMAGE_TAGS = (
     "PixelSpacing",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
+    *phases.TAGS,
 )
 _NO_NAMES = {"", "anon", "anonymous", "anonymized", "anonymised", "unknown", "none", "na", "n/a", "0", "xxx", "patient"}
 _NOT_ANATOMY = ("RTDOSE", "RTIMAGE", "RWV", "REG", "KO", "PR", "SR")
@@ -49,6 +50,7 @@ class Entry:
         uid: SOP Instance UID.
         frame_of_reference: UIDs of the frames of reference that it lies in.
         plane: What slices of one volume have in common; None for structures.
+        frame: Its first slice; None for structures.
         planes: Slices in the file.
         placed: Whether its slices have positions.
         localiser: Whether it calls itself one.
@@ -69,6 +71,7 @@ class Entry:
     uid: str = ""
     frame_of_reference: frozenset[str] = frozenset()
     plane: tuple[object, ...] | None = None
+    frame: Frame | None = None
     planes: int = 1
     placed: bool = False
     localiser: bool = False
@@ -107,6 +110,7 @@ def _image(path: Path, dataset: Dataset) -> Entry:
         uid=str(dataset.get("SOPInstanceUID") or ""),
         frame_of_reference=_set(dataset.get("FrameOfReferenceUID")),
         plane=planes[0].plane,
+        frame=planes[0],
         planes=len(planes),
         placed=planes[0].placed,
         localiser="LOCALIZER" in [str(word).upper() for word in dataset.get("ImageType") or []],

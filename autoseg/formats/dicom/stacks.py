@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from autoseg.errors import DataError, GeometryError
-from autoseg.formats.dicom import headers, pixels
+from autoseg.formats.dicom import headers, phases, pixels
 from autoseg.formats.dicom.frames import Frame, frames
 from autoseg.formats.volume import check_size
 from autoseg.volumes.geometry import Grid, canonical_affine
 
-_SAME_MM = 1e-3  # slices so close lie at one place
 _GAP = 1.5  # steps longer than this many usual ones leave slices out
 _MAIN_RUN = 0.75  # of the slices; with fewer in one piece, nobody can say which piece is the volume
 _EVEN = 0.05  # of a step: positions are written with few digits
@@ -47,7 +46,8 @@ class Stack:
 def stack(path: Path) -> Stack:
     """The volume that a file belongs to: all files of its folder and series whose planes are parallel and alike.
 
-    A file that does not say where it lies is a volume of its own.
+    Of several volumes in one series (see ``phases``) it is the one that the file is part of. A file that does not say
+    where it lies is a volume of its own.
 
     Raises:
         UnreadableFile: A file is damaged.
@@ -60,12 +60,13 @@ def stack(path: Path) -> Stack:
     others = [frame for file in headers.siblings(path) if file != path for frame in _frames(file)]
     alike = [frame for frame in (*own, *others) if frame.placed and frame.plane == own[0].plane]
     notes = _left_out([*own, *others], alike)
+    alike, told = _of_one_phase(own[0], alike)
     in_order, repeated = _without_copies(sorted(alike, key=lambda frame: (_height(frame, own[0]), frame.instance)))
     in_order, apart = _without_strays(path, in_order)
     check_size(path, (len(in_order), *own[0].shape))
     affine, unusual = _affine(path, in_order)
     grid = Grid((len(in_order), *own[0].shape), affine)
-    return Stack(tuple(in_order), grid, True, (*notes, *repeated, *apart, *unusual))
+    return Stack(tuple(in_order), grid, True, (*notes, *told, *repeated, *apart, *unusual))
 
 
 def _frames(file: Path) -> list[Frame]:
@@ -97,6 +98,14 @@ def _left_out(everything: Sequence[Frame], alike: Sequence[Frame]) -> tuple[str,
     )
 
 
+def _of_one_phase(own: Frame, alike: list[Frame]) -> tuple[list[Frame], tuple[str, ...]]:
+    """The frames of the volume that a frame is part of, where the series holds several."""
+    for name, members in (volumes := phases.split(alike)).items():
+        if any((frame.uid, frame.index) == (own.uid, own.index) for frame in members):
+            return members, (f"{name} of {len(volumes)} volumes in its series",)
+    return alike, ()
+
+
 def _without_copies(in_order: Sequence[Frame]) -> tuple[list[Frame], tuple[str, ...]]:
     """One frame per position.
 
@@ -107,7 +116,7 @@ def _without_copies(in_order: Sequence[Frame]) -> tuple[list[Frame], tuple[str, 
     copies: list[Frame] = []
     conflicts: list[tuple[Frame, Frame]] = []
     for frame in in_order:
-        if not kept or _distance_mm(frame, kept[-1]) > _SAME_MM:
+        if not kept or _distance_mm(frame, kept[-1]) > phases.SAME_MM:
             kept.append(frame)
         elif pixels.equal(frame, kept[-1]):
             copies.append(frame)
@@ -118,7 +127,8 @@ def _without_copies(in_order: Sequence[Frame]) -> tuple[list[Frame], tuple[str, 
         raise DataError(
             f"{first.file.parent}: {len(conflicts)} slices lie at the place of another, e.g. {numbered([first])} and "
             f"{numbered([second])} at {first.position} mm, with different pixels; expected one slice per position; "
-            "this is probably several volumes in one series (time points, echoes): put each into a folder of its own"
+            "this is probably several volumes in one series, but no value of "
+            f"{', '.join(phases.TAGS[:4])}, ... occurs once at each position: put each volume into a folder of its own"
         )
     notes = (f"{len(copies)} slices are stored twice; copies are left out: {numbered(copies)}",) if copies else ()
     return kept, notes
