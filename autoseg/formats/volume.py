@@ -64,6 +64,7 @@ class Structures:
         names: One per structure.
         sha256: Of the file's bytes, as hex.
         notes: Things about the file worth telling.
+        displaced: Parts lie outside the grid or between its voxels, and were left out or resampled.
     """
 
     drawn: tuple[SparseMask, ...]
@@ -71,6 +72,7 @@ class Structures:
     names: tuple[str, ...]
     sha256: str
     notes: tuple[str, ...] = ()
+    displaced: bool = False
 
     @property
     def masks(self) -> Iterator[Mask]:

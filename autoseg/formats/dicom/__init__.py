@@ -10,6 +10,7 @@
     segmentation   DICOM-SEG to ``Structures``
     contours       RTSTRUCT to ``Structures``
     structures     either of them, by modality
+    lattice        the grid that segmentations lie on, without their images
     writing        labels to DICOM-SEG (needs the extra ``dicom``)
     outlining      labels to RTSTRUCT
     catalogue      what a file is and belongs to, for those who look for data sets

@@ -54,7 +54,8 @@ def read(path: Path, like: Volume) -> Structures:
         masks.append(_filled(path, contours, like, tally))
     _require_inside(path, tally, like)
     notes = tally.notes(dataset, like)
-    return Structures(tuple(masks), like.grid, tuple(structures.values()), digest, notes)
+    displaced = tally.outside + tally.across > 0
+    return Structures(tuple(masks), like.grid, tuple(structures.values()), digest, notes, displaced)
 
 
 def names(dataset: Dataset) -> dict[int, str]:

@@ -41,8 +41,9 @@ def read(path: Path, like: Volume) -> Structures:
     planes = frames(path, dataset)
     check_size(path, (len(planes), *planes[0].shape))
     masks = tuple(SparseMask(like.grid.shape) for _ in segments)
-    notes = _Placer(path, planes, like, masks).place(dataset, list(segments))
-    return Structures(masks, like.grid, tuple(segments.values()), digest, notes)
+    placer = _Placer(path, planes, like, masks)
+    notes = placer.place(dataset, list(segments))
+    return Structures(masks, like.grid, tuple(segments.values()), digest, notes, placer.displaced)
 
 
 def names(dataset: Dataset) -> dict[int, str]:
@@ -93,6 +94,11 @@ class _Placer:
             self._put(mask, plane, numbers.index(number))
         self._require_inside()
         return self._notes(strangers)
+
+    @property
+    def displaced(self) -> bool:
+        """Whether frames were left out or resampled."""
+        return self._outside + self._resampled > 0
 
     def _label_map(self, values: np.ndarray, plane: Frame, numbers: Sequence[int], padding: int | None) -> set[int]:
         """Put the segments of a plane; returns numbers that the file does not describe."""
