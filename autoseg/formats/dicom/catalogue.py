@@ -7,7 +7,7 @@ from pathlib import Path
 from pydicom import Dataset
 
 from autoseg.errors import AutosegError
-from autoseg.formats.dicom import contours, headers, phases, segmentation
+from autoseg.formats.dicom import headers, phases, segments, structure_sets
 from autoseg.formats.dicom.frames import Frame, frames
 
 _IMAGE_TAGS = (
@@ -119,12 +119,12 @@ def _image(path: Path, dataset: Dataset) -> Entry:
 
 def _structures(path: Path, dataset: Dataset) -> Entry:
     if dataset.Modality == "SEG":
-        names = segmentation.names(dataset)
-        series, images = _referred_by_segmentation(dataset)
+        names = segments.names(dataset)
+        series, images = segments.referred(dataset)
     else:
-        names = contours.names(dataset)
-        series = frozenset(str(item.SeriesInstanceUID) for item in contours.referred_series(dataset))
-        images = frozenset(contours.referred_images(dataset))
+        names = structure_sets.names(dataset)
+        series = frozenset(str(item.SeriesInstanceUID) for item in structure_sets.referred_series(dataset))
+        images = frozenset(structure_sets.referred_images(dataset))
     listed = dataset.get("ReferencedFrameOfReferenceSequence") or []
     frames_of_reference = [dataset.get("FrameOfReferenceUID"), *(item.get("FrameOfReferenceUID") for item in listed)]
     return Entry(
@@ -141,14 +141,6 @@ def _structures(path: Path, dataset: Dataset) -> Entry:
         names=tuple(names.values()),
         date=_date(dataset),
     )
-
-
-def _referred_by_segmentation(dataset: Dataset) -> tuple[frozenset[str], frozenset[str]]:
-    series = dataset.get("ReferencedSeriesSequence") or []
-    images = {
-        str(image.ReferencedSOPInstanceUID) for item in series for image in item.get("ReferencedInstanceSequence") or []
-    }
-    return frozenset(str(item.SeriesInstanceUID) for item in series), frozenset(images)
 
 
 def _patient(dataset: Dataset) -> str:

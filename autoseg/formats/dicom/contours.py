@@ -5,7 +5,6 @@ structure in one slice are combined by exclusive or, so that one inside another 
 outline by a line of no width stays one. Source: DICOM PS3.3, sections A.19 and C.8.8.6 (ROI Contour).
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydicom.dataelem import RawDataElement
 
 from autoseg.errors import GeometryError, LabelError
 from autoseg.formats.dicom import headers
+from autoseg.formats.dicom.structure_sets import names, referred_images
 from autoseg.formats.volume import Structures, Volume
 from autoseg.volumes.polygons import filled
 from autoseg.volumes.sparse import SparseMask
@@ -58,16 +58,6 @@ def read(path: Path, like: Volume) -> Structures:
     return Structures(tuple(masks), like.grid, tuple(structures.values()), digest, notes, displaced)
 
 
-def names(dataset: Dataset) -> dict[int, str]:
-    """Numbers and names of the structures, in file order; names that occur twice get their number."""
-    labels = {
-        int(roi.ROINumber): str(roi.get("ROIName") or f"structure_{roi.ROINumber}").strip()
-        for roi in dataset.get("StructureSetROISequence") or []
-    }
-    count = Counter(labels.values())
-    return {number: name if count[name] == 1 else f"{name}_{number}" for number, name in labels.items()}
-
-
 @dataclass
 class _Tally:
     """What was met while filling; numbers are of contours, but for ``empty`` (structures)."""
@@ -107,25 +97,6 @@ class _Tally:
 def _refers_elsewhere(dataset: Dataset, like: Volume) -> bool:
     referred = referred_images(dataset)
     return bool(referred) and referred.isdisjoint(like.uids)
-
-
-def referred_images(dataset: Dataset) -> set[str]:
-    """SOP Instance UIDs of the images that the whole file refers to."""
-    return {
-        str(image.ReferencedSOPInstanceUID)
-        for series in referred_series(dataset)
-        for image in series.get("ContourImageSequence") or []
-    }
-
-
-def referred_series(dataset: Dataset) -> list[Dataset]:
-    """The items that name a series."""
-    return [
-        series
-        for frame in dataset.get("ReferencedFrameOfReferenceSequence") or []
-        for study in frame.get("RTReferencedStudySequence") or []
-        for series in study.get("RTReferencedSeriesSequence") or []
-    ]
 
 
 def _filled(path: Path, contours: Sequence[Dataset], like: Volume, tally: _Tally) -> SparseMask:

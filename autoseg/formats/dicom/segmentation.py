@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset
 
-from autoseg.errors import GeometryError, LabelError, UnreadableFile
+from autoseg.errors import GeometryError, UnreadableFile
 from autoseg.formats.dicom import headers, pixels
 from autoseg.formats.dicom.frames import Frame, frames
+from autoseg.formats.dicom.segments import BACKGROUND, described, segment_of
 from autoseg.formats.volume import Structures, Volume, check_size
 from autoseg.volumes.geometry import OFFSET_VOX, SAME_VOX, Grid, resample_onto
 from autoseg.volumes.sparse import SparseMask
 
 _HALF = 0.5  # of the largest fraction: more belongs to the segment
-_BACKGROUND = 0  # a label map's number for what is no segment
 
 
 def read(path: Path, like: Volume) -> Structures:
@@ -37,32 +37,13 @@ def read(path: Path, like: Volume) -> Structures:
         LabelError: It describes no segments, or its frames name others.
     """
     dataset, digest = headers.read_all(path)
-    segments = _segments(path, dataset)
+    segments = described(path, dataset)
     planes = frames(path, dataset)
     check_size(path, (len(planes), *planes[0].shape))
     masks = tuple(SparseMask(like.grid.shape) for _ in segments)
     placer = _Placer(path, planes, like, masks)
     notes = placer.place(dataset, list(segments))
     return Structures(masks, like.grid, tuple(segments.values()), digest, notes, placer.displaced)
-
-
-def names(dataset: Dataset) -> dict[int, str]:
-    """Segment numbers and names; names that occur twice get their number. The background of a label map is none."""
-    padding = dataset.get("PixelPaddingValue")
-    labels = {
-        int(segment.SegmentNumber): str(segment.get("SegmentLabel") or f"segment_{segment.SegmentNumber}").strip()
-        for segment in dataset.get("SegmentSequence") or []
-        if int(segment.SegmentNumber) not in (_BACKGROUND, padding)
-    }
-    listed = list(labels.values())
-    return {number: name if listed.count(name) == 1 else f"{name}_{number}" for number, name in sorted(labels.items())}
-
-
-def _segments(path: Path, dataset: Dataset) -> dict[int, str]:
-    found = names(dataset)
-    if not found:
-        raise LabelError(f"{path}: describes no segments; expected a SegmentSequence; export the segmentation again")
-    return found
 
 
 class _Placer:
@@ -89,7 +70,7 @@ class _Placer:
             if kind == "LABELMAP":
                 strangers |= self._label_map(values, plane, numbers, dataset.get("PixelPaddingValue"))
                 continue
-            number = _segment_of(self._path, dataset, plane.index or 0, numbers)
+            number = segment_of(self._path, dataset, plane.index or 0, numbers)
             mask = values > 0 if kind == "BINARY" else self._thresholded(values, dataset)
             self._put(mask, plane, numbers.index(number))
         self._require_inside()
@@ -105,7 +86,7 @@ class _Placer:
         present = {int(value) for value in np.unique(values)}
         for number in present & set(numbers):
             self._put(values == number, plane, numbers.index(number))
-        return present - set(numbers) - {_BACKGROUND, padding}
+        return present - set(numbers) - {BACKGROUND, padding}
 
     def _thresholded(self, values: np.ndarray, dataset: Dataset) -> np.ndarray:
         largest = int(dataset.get("MaximumFractionalValue") or 255)
@@ -173,21 +154,6 @@ class _Placer:
         if self._outside:
             notes.append(f"{self._outside} frames lie outside the image and are left out")
         return tuple(notes)
-
-
-def _segment_of(path: Path, dataset: Dataset, index: int, numbers: Sequence[int]) -> int:
-    """The segment that a frame belongs to; said of the frame, or of all frames."""
-    groups = [*list(dataset.get("PerFrameFunctionalGroupsSequence") or [])[index : index + 1]]
-    groups += list(dataset.get("SharedFunctionalGroupsSequence") or [])
-    for group in groups:
-        if group.get("SegmentIdentificationSequence"):
-            number = int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-            if number in numbers:
-                return number
-            raise LabelError(f"{path}: frame {index + 1} is of segment {number}, which is not described: {numbers}")
-    if len(numbers) == 1:
-        return numbers[0]
-    raise LabelError(f"{path}: frame {index + 1} does not say which of the segments {numbers} it is of")
 
 
 def _corners_mm(plane: Frame) -> np.ndarray:
