@@ -2,10 +2,11 @@
 
 Files belong together by name without suffix. Both are brought to canonical orientation first, so a prediction stored
 with other axes, or in another format, than its reference is still compared voxel by voxel; one that lies on another
-grid is an error, never resampled. Each file is its own subject.
+grid is an error, never resampled. Where either side is DICOM structures, both are compared by the names of structures
+(``named_comparison``). Each file is its own subject, but for a DICOM tree, which names its subjects.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from autoseg import formats
+from autoseg import formats, named_comparison
 from autoseg.contracts import CaseScore, Interval, Label, LabelSet, Scores
-from autoseg.errors import GeometryError, LabelError, UsageError
+from autoseg.errors import GeometryError, LabelError
 from autoseg.events import Event, Notify, silent
 from autoseg.labelling import colours_as_values
+from autoseg.mask_pairs import paired
 from autoseg.postprocessing import class_indices
 from autoseg.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.volumes import geometry
@@ -38,7 +40,7 @@ def evaluate(
 
     Args:
         predictions: A folder of masks, or one mask.
-        references: A folder of masks, or one mask; every one of them must have a prediction.
+        references: A folder of masks, one mask, or a DICOM tree with masks; each must have a prediction.
         labels: What the values mean; None: every value but 0 in the references is a label of its own.
         tolerance_mm: Surface distance that NSD forgives; None: twice the median in-plane spacing of the references.
         seed: Of the bootstrap.
@@ -50,19 +52,21 @@ def evaluate(
         GeometryError: A prediction does not lie on its reference's grid.
         LabelError: A file holds values that are no labels.
     """
-    pairs = _pairs(_masks(predictions), _masks(references), predictions, notify)
+    pairs = paired(predictions, references, notify)
+    if labels is None and any(masks.named for pair in pairs.values() for masks in pair):
+        return named_comparison.compare(pairs, tolerance_mm, seed, notify)
     values: set[int] = set()
     spacings = []
     for _, reference in pairs.values():
-        array, grid = _read(reference)
+        array, grid = _read(reference.file)
         spacings.append(grid.spacing_mm)
         if labels is None:
-            values |= _values(array, reference)
+            values |= _values(array, reference.file)
     labels = labels or infer_labels(values)
     tolerance_mm = default_tolerance_mm(spacings) if tolerance_mm is None else tolerance_mm
     scores = []
     for done, (case, (prediction, reference)) in enumerate(pairs.items(), start=1):
-        scores.append(_score(case, prediction, reference, labels, tolerance_mm))
+        scores.append(_score(case, prediction.file, reference.file, labels, tolerance_mm))
         notify(Event(stage="evaluate", done=done, total=len(pairs), unit="cases", detail=case))
     return summarize(scores, labels, tolerance_mm, seed)
 
@@ -123,44 +127,6 @@ def _with_interval(interval: Interval, digits: int = 4) -> str:
     if interval.value is None or interval.low is None or interval.high is None:
         return "-"
     return f"{interval.value:.{digits}f} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"
-
-
-def _masks(path: Path) -> dict[str, Path]:
-    """The masks of a folder by name without suffix.
-
-    Raises:
-        UsageError: There are none, or two of one name.
-    """
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or folder; name a mask or a folder of masks")
-    found = [path] if path.is_file() else sorted(item for item in path.iterdir() if formats.is_image(item))
-    if not found:
-        raise UsageError(f"{path}: holds no image files; name a folder of masks (.nii.gz, .nrrd, .mha, .png, ...)")
-    masks: dict[str, Path] = {}
-    for item in found:
-        name = formats.stem(item)
-        if name in masks:
-            raise UsageError(f"{path}: {masks[name].name} and {item.name} share one name; remove one of them")
-        masks[name] = item
-    return masks
-
-
-def _pairs(
-    predictions: Mapping[str, Path], references: Mapping[str, Path], folder: Path, notify: Notify
-) -> dict[str, tuple[Path, Path]]:
-    """Prediction and reference of each case. Two single files belong together whatever they are called."""
-    if len(predictions) == len(references) == 1 and folder.is_file():
-        return {name: (next(iter(predictions.values())), path) for name, path in references.items()}
-    missing = sorted(set(references) - set(predictions))
-    if missing:
-        listed = ", ".join(missing[:20]) + (f" and {len(missing) - 20} more" if len(missing) > 20 else "")
-        raise UsageError(
-            f"{folder}: {len(missing)} of {len(references)} references have no prediction: {listed}; "
-            "predict them, or remove the references"
-        )
-    for name in sorted(set(predictions) - set(references)):
-        notify(Event(stage="evaluate", what="warning", detail=f"{name}: has no reference and is left out"))
-    return {name: (predictions[name], references[name]) for name in sorted(references)}
 
 
 def _read(path: Path) -> tuple[npt.NDArray[Any], geometry.Grid]:

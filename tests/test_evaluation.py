@@ -131,7 +131,7 @@ def test_nothing_to_compare(tmp_path, folders):
     with pytest.raises(UsageError, match="no such file or folder"):
         evaluate(tmp_path / "nowhere", folders[1])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="holds no image files"):
+    with pytest.raises(UsageError, match="holds no masks"):
         evaluate(folders[0], tmp_path / "empty")
     write(folders[0], "case_1.nii", mask())
     with pytest.raises(UsageError, match="share one name"):

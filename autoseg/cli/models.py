@@ -51,13 +51,19 @@ def predict(
 
 def evaluate(
     predictions: Annotated[Path, typer.Argument(help="Folder of predicted masks.", show_default=False)],
-    references: Annotated[Path, typer.Argument(help="Folder of reference masks.", show_default=False)],
+    references: Annotated[
+        Path, typer.Argument(help="Folder of reference masks, or a DICOM tree with masks.", show_default=False)
+    ],
     as_json: options.Json = False,
 ) -> None:
-    """Compare masks: Dice, NSD and HD95 per label, with intervals over cases."""
+    """Compare masks: Dice, NSD and HD95 per label, with intervals over cases.
+
+    Masks are files of voxels, DICOM-SEG or RTSTRUCT. Structures of DICOM files are compared by name.
+    """
     from autoseg import evaluation
 
-    scores = evaluation.evaluate(predictions, references)
+    with shown() as notify:
+        scores = evaluation.evaluate(predictions, references, notify=notify)
     if as_json:
         typer.echo(scores.model_dump_json(indent=1))
         return

@@ -16,7 +16,7 @@ from types import ModuleType
 import numpy as np
 
 from autoseg.errors import UnreadableFile, UsageError
-from autoseg.formats import content, metaimage, nifti, nrrd, raster, tiff
+from autoseg.formats import content, label_names, metaimage, nifti, nrrd, raster, tiff
 from autoseg.formats.dicom import sniff
 from autoseg.formats.volume import Repair, Structures, Volume
 
@@ -27,9 +27,11 @@ __all__ = [
     "Structures",
     "Volume",
     "files",
+    "holds_segments",
     "holds_structures",
     "is_dicom",
     "is_image",
+    "label_names",
     "mask_suffix",
     "may_be_dicom",
     "read",
@@ -159,6 +161,15 @@ def holds_structures(path: Path) -> bool:
     from autoseg.formats.dicom import structures
 
     return structures.holds(path)
+
+
+def holds_segments(path: Path) -> bool:
+    """Whether a file holds structures as voxels (DICOM-SEG)."""
+    if not is_dicom(path):
+        return False
+    from autoseg.formats.dicom import headers
+
+    return headers.modality(path) == "SEG"
 
 
 def read_structures(path: Path, like: Volume) -> Structures:

@@ -1,7 +1,7 @@
 """What every reader returns: an array with its place in the world, and the limits that hold for all formats."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,8 @@ import numpy as np
 from autoseg import machine
 from autoseg.errors import DoesNotFit, LabelError, RefusedError, UnreadableFile
 from autoseg.volumes.geometry import Grid
+from autoseg.volumes.labels import Mask
+from autoseg.volumes.sparse import SparseMask
 
 MAXIMUM_VOXELS = 10_000_000_000
 """Headers that promise more are refused before anything is allocated."""
@@ -57,18 +59,25 @@ class Structures:
     """Named masks from one file, which may overlap.
 
     Attributes:
-        masks: (S, z, y, x) bool in the axis order of ``grid``.
+        drawn: The masks, packed, in the axis order of ``grid``.
         grid: Where the voxels lie.
         names: One per structure.
         sha256: Of the file's bytes, as hex.
         notes: Things about the file worth telling.
+        displaced: Parts lie outside the grid or between its voxels, and were left out or resampled.
     """
 
-    masks: np.ndarray
+    drawn: tuple[SparseMask, ...]
     grid: Grid
     names: tuple[str, ...]
     sha256: str
     notes: tuple[str, ...] = ()
+    displaced: bool = False
+
+    @property
+    def masks(self) -> Iterator[Mask]:
+        """Each mask (z, y, x) as bool, made when it is asked for: hundreds of them at once would fill the memory."""
+        return (mask.dense() for mask in self.drawn)
 
 
 def check_size(path: Path, shape: Sequence[int], voxel_bytes: int = 1) -> None:

@@ -135,11 +135,11 @@ def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
 def _reference(
     case: Case, volumes: Sequence[Volume], drawn: Volume | Structures | None, findings: list[Finding]
 ) -> int:
-    """The image file whose grid counts: the first on which the label lies, else the first of all."""
+    """The image file whose grid counts: the one that is named if the label lies on it, else the first it lies on."""
     if drawn is None or len(volumes) == 1:
         return case.reference
     fits = [geometry.compare(volume.grid, drawn.grid).kind in ("same", "offset") for volume in volumes]
-    chosen = fits.index(True) if any(fits) else case.reference
+    chosen = case.reference if fits[case.reference] or not any(fits) else fits.index(True)
     if chosen != case.reference:
         findings.append(
             Finding(

@@ -251,9 +251,10 @@ def _check_channels(task: Task, loaded: Loaded) -> None:
     grey_among_colours = task.channels == 3 and len(loaded.image) == 1 and len(task.case.images) == 1
     if task.channels in (None, len(loaded.image)) or grey_among_colours:
         return
+    missing = task.channels is None or len(loaded.image) < task.channels
     raise DataError(
         f"{len(loaded.image)} channels in {', '.join(task.case.images)}; expected {task.channels}; "
-        "add the missing channel"
+        f"{'add the missing channel' if missing else 'remove what is no channel of the other cases'}"
     )
 
 

@@ -115,9 +115,9 @@ class Reader:
             return
         for name, drawn in zip(found.names, found.masks, strict=True):
             if not names or name in names:
-                array = drawn[None].astype(np.uint8)
+                array = drawn.view(np.uint8)[None]
                 volume = Volume(array, found.grid, True, found.sha256, channel_names(1))
-                yield name, place_label(f"{file}: {name}", array, volume, self.frame, report)[0] > 0
+                yield name, place_label(f"{file}: {name}", array, volume, self.frame, report)[0].view(np.bool_)
 
     def _channels(self, array: np.ndarray, volume: Volume, file: str, wanted: Sequence[int]) -> Annotation:
         told = _Sparing(self.report)

@@ -8,9 +8,11 @@ then the nearest folder, the newest, the most structures.
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoseg.contracts import StructureFile
 from autoseg.layouts.dicom_series import Series, relative
 from autoseg.layouts.tree import Tree
 
@@ -18,6 +20,21 @@ if TYPE_CHECKING:
     from autoseg.formats.dicom.catalogue import Entry
 
 _PREFERRED = ("CT", "MR")  # where nothing else tells, contours were drawn on these
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is drawn on a series: one label file, or each structure with the file that holds it."""
+
+    label: str | None = None
+    structures: tuple[StructureFile, ...] = ()
+
+
+def as_drawn(tree: Tree, labels: Sequence["Entry"]) -> Drawn:
+    """One label file as it is; of several, their structures."""
+    if len(labels) == 1:
+        return Drawn(label=relative(tree, labels[0]))
+    return Drawn(structures=tuple(StructureFile(name=n, file=relative(tree, e)) for e in labels for n in e.names))
 
 
 def labels_of(

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from autoseg import formats
+from autoseg.layouts import names
 from autoseg.layouts.tree import Tree
 
 if TYPE_CHECKING:
@@ -19,8 +20,23 @@ _UID = re.compile(r"^[\d.]{20,}$")
 
 
 @dataclass(frozen=True)
+class Phase:
+    """One of several volumes in a series, such as an echo.
+
+    Attributes:
+        name: From the tag that tells it from the others.
+        files: Relative to the root; the first stands for all.
+        uids: SOP Instance UIDs of all files.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    uids: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Series:
-    """Files that make one volume.
+    """Files that make one volume, or several at the same positions.
 
     Attributes:
         files: Relative to the root, sorted; the first stands for all.
@@ -29,6 +45,7 @@ class Series:
         uids: SOP Instance UIDs of all files.
         planes: Slices in all files.
         alone: Whether its folder holds no other series.
+        phases: Its volumes, if there are several.
     """
 
     files: tuple[str, ...]
@@ -37,6 +54,7 @@ class Series:
     uids: frozenset[str]
     planes: int
     alone: bool = True
+    phases: tuple[Phase, ...] = ()
 
     @property
     def described(self) -> str:
@@ -59,7 +77,7 @@ class Series:
 
 
 def entries_of(tree: Tree) -> list["Entry"]:
-    """All DICOM files; none, without opening one, if by their names most files are images of another kind."""
+    """All DICOM files; none, without opening one, if by their names most files are images, no masks, of other kinds."""
     candidates = [file for file in tree.files if formats.may_be_dicom(tree.root / file)]
     files = [file for file in candidates if formats.is_dicom(tree.root / file)] if _most(candidates, tree) else []
     if not _most(files, tree):
@@ -70,7 +88,8 @@ def entries_of(tree: Tree) -> list["Entry"]:
 
 
 def _most(files: Sequence[str], tree: Tree) -> bool:
-    return len(files) >= max(1, len(tree.images))
+    only_masks = all(any(names.is_mask_name(part) for part in file.split("/")) for file in tree.images)
+    return len(files) >= max(1, 0 if only_masks else len(tree.images))
 
 
 def volumes(tree: Tree, entries: Sequence["Entry"]) -> tuple[list[Series], dict[str, str]]:
@@ -125,9 +144,22 @@ def _named(tree: Tree, groups: Sequence[Sequence["Entry"]]) -> list[Series]:
                 uids=frozenset(entry.uid for entry in members),
                 planes=_planes(members),
                 alone=per_folder[first.file.parent] == 1,
+                phases=_phases(tree, members),
             )
         )
     return sorted(_with_own_names(made), key=lambda series: series.name)
+
+
+def _phases(tree: Tree, members: Sequence["Entry"]) -> tuple[Phase, ...]:
+    from autoseg.formats.dicom import phases
+
+    placed = {entry.frame: relative(tree, entry) for entry in members if entry.frame and entry.placed}
+    if len(placed) < len(members) or any(entry.planes > 1 for entry in members):
+        return ()
+    return tuple(
+        Phase(name, tuple(placed[frame] for frame in frames), frozenset(frame.uid for frame in frames))
+        for name, frames in phases.split(list(placed)).items()
+    )
 
 
 def _with_own_names(made: Sequence[Series]) -> list[Series]:

@@ -48,7 +48,7 @@ def find_inputs(path: Path, channels: Sequence[str]) -> tuple[Case, ...]:
         rest = {name: file for name, file in files.items() if file not in used and not names.is_mask_name(name)}
         return (*by_name, *_cases(rest, len(channels))) if rest else by_name  # what fits no case fails, and is told
     if not files:
-        if series := dicom.series_to_predict(tree):
+        if series := dicom.series_to_predict(tree, channels):
             return series
         raise LayoutError(
             f"{path}: no images in this folder, and no subfolder with a file for each of the model's channels "

@@ -1,6 +1,7 @@
 """DICOM-SEG and RTSTRUCT to masks on the image's grid, and back."""
 
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,17 @@ import pytest
 
 from autoseg import formats
 from autoseg.errors import GeometryError, LabelError, UnreadableFile, UsageError
-from autoseg.formats import Volume
+from autoseg.formats import Structures, Volume
 from autoseg.volumes import geometry
 from autoseg.volumes.polygons import filled
 from tests import dicom_made as made
 from tests.real_data import real
 
 ONE, OTHER = made.box(), made.box(z=slice(2, 5), y=slice(4, 8))
+
+
+def first(structures: Structures) -> np.ndarray:
+    return next(structures.masks)
 
 
 def series(folder: Path) -> tuple[list[Path], Volume]:
@@ -33,7 +38,7 @@ def test_segments_that_overlap(tmp_path: Path, kind: str) -> None:
     assert formats.holds_structures(seg) and not formats.holds_structures(files[0])
     structures = formats.read_structures(seg, image)
     assert structures.names == ("liver", "tumour") and structures.notes == ()
-    assert np.array_equal(structures.masks, [ONE, OTHER])
+    assert np.array_equal(list(structures.masks), [ONE, OTHER])
     assert np.array_equal(structures.grid.affine, image.grid.affine)
 
 
@@ -42,7 +47,7 @@ def test_a_label_map_of_few_frames(tmp_path: Path) -> None:
     seg = made.segmentation(tmp_path / "map.dcm", {"a": ONE & ~OTHER, "b": OTHER}, files, "LABELMAP")
     structures = formats.read_structures(seg, image)
     assert structures.names == ("a", "b")
-    assert np.array_equal(structures.masks, [ONE & ~OTHER, OTHER])
+    assert np.array_equal(list(structures.masks), [ONE & ~OTHER, OTHER])
 
 
 def test_a_label_map_with_values_that_nobody_described(tmp_path: Path) -> None:
@@ -62,7 +67,7 @@ def test_fractions_are_cut_at_one_half(tmp_path: Path) -> None:
     fractions[0, 0, :4] = 99, 100, 150, 200
     seg = made.segmentation(tmp_path / "f.dcm", {"a": mask}, files, "FRACTIONAL", fractions)
     structures = formats.read_structures(seg, image)
-    assert structures.masks[0, 2, 0, :4].tolist() == [False, True, True, True]
+    assert first(structures)[2, 0, :4].tolist() == [False, True, True, True]
     assert "fractional" in structures.notes[0]
 
 
@@ -81,7 +86,7 @@ def test_a_segmentation_slightly_beside(tmp_path: Path) -> None:
     shifted = made.series(tmp_path / "shifted", origin=(-10.0 + 0.2 * 0.7, -20.0, 30.0))
     seg = made.segmentation(tmp_path / "s.dcm", {"a": ONE}, shifted)
     structures = formats.read_structures(seg, image)
-    assert np.array_equal(structures.masks[0], ONE)
+    assert np.array_equal(first(structures), ONE)
     assert "0.2 voxel beside" in structures.notes[0]
 
 
@@ -97,7 +102,7 @@ def test_a_segmentation_on_another_grid(tmp_path: Path) -> None:
     fine = ONE.repeat(2, axis=1).repeat(2, axis=2)
     seg = made.segmentation(tmp_path / "s.dcm", {"a": fine}, finer)
     structures = formats.read_structures(seg, image)
-    assert np.array_equal(structures.masks[0], ONE)
+    assert np.array_equal(first(structures), ONE)
     assert "another grid" in structures.notes[0]
 
 
@@ -107,7 +112,7 @@ def test_a_segmentation_outside_the_image(tmp_path: Path) -> None:
     longer = made.series(tmp_path / "longer", made.voxels((9, 10, 12)))
     inside_and_out = made.box((9, 10, 12), z=slice(4, 9))
     structures = formats.read_structures(made.segmentation(tmp_path / "s.dcm", {"a": inside_and_out}, longer), image)
-    assert np.array_equal(structures.masks[0], inside_and_out[:6])
+    assert np.array_equal(first(structures), inside_and_out[:6])
     assert "3 frames lie outside the image" in structures.notes[0]
     far = made.series(tmp_path / "far", origin=(500.0, -20.0, 30.0))
     with pytest.raises(GeometryError, match="outside the image"):
@@ -140,6 +145,25 @@ def test_images_are_no_structures(tmp_path: Path) -> None:
         formats.read(made.segmentation(tmp_path / "s.dcm", {"a": ONE}, files))
 
 
+@pytest.mark.parametrize("kind", ["SEG", "RTSTRUCT"])
+def test_many_structures_are_never_all_in_memory(tmp_path: Path, kind: str) -> None:
+    shape = (40, 160, 160)
+    files = made.series(tmp_path / "ct", np.zeros(shape, np.uint16))
+    image = formats.read(files[0])
+    names = [f"structure {number}" for number in range(30)]
+    if kind == "SEG":
+        path = made.segmentation(tmp_path / "s.seg", dict.fromkeys(names, made.box(shape)), files)
+    else:
+        drawn = [made.rectangle(z, (0.6, 150.4), (1.6, 90.4)) for z in range(1, 4)]
+        path = made.rtstruct(tmp_path / "rs", dict.fromkeys(names, drawn), files)
+    tracemalloc.start()
+    counts = {int(mask.sum()) for mask in formats.read_structures(path, image).masks}
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(counts) == 1 and counts.pop() > 0
+    assert peak < 3 * image.array.nbytes < len(names) * image.array.size / 2
+
+
 # -------------------------------------------------------------------------------------------------------- contours
 
 
@@ -154,7 +178,7 @@ def test_contours_and_holes(tmp_path: Path) -> None:
     expected[0, 2, 3:5, 4:7] = False
     expected[1, 4, 0, 0] = True
     assert structures.names == ("ring", "box") and structures.notes == ()
-    assert np.array_equal(structures.masks, expected)
+    assert np.array_equal(list(structures.masks), expected)
 
 
 def test_a_hole_joined_to_its_outline(tmp_path: Path) -> None:
@@ -162,7 +186,7 @@ def test_a_hole_joined_to_its_outline(tmp_path: Path) -> None:
     files, image = series(tmp_path)
     outer, inner = made.rectangle(2, (0.6, 7.4), (1.6, 9.4)), made.rectangle(2, (2.6, 4.4), (3.6, 6.4))
     rt = made.rtstruct(tmp_path / "rs", {"ring": [[*outer, outer[0], *inner[::-1], inner[-1]]]}, files)
-    mask = formats.read_structures(rt, image).masks[0, 2]
+    mask = first(formats.read_structures(rt, image))[2]
     assert mask.sum() == 7 * 8 - 2 * 3 and not mask[3:5, 4:7].any()
 
 
@@ -172,7 +196,7 @@ def test_contours_on_a_tilted_series(tmp_path: Path) -> None:
     rt = made.rtstruct(tmp_path / "rs", {"a": [made.rectangle(3, (1.6, 5.4), (2.6, 7.4), image.grid.affine)]}, files)
     expected = np.zeros(image.grid.shape, bool)
     expected[3, 2:6, 3:8] = True
-    assert np.array_equal(formats.read_structures(rt, image).masks[0], expected)
+    assert np.array_equal(first(formats.read_structures(rt, image)), expected)
 
 
 @pytest.mark.fault(62, "an RTSTRUCT whose images are not there", "contours placed by position, and told")
@@ -181,7 +205,7 @@ def test_references_that_are_not_there(tmp_path: Path) -> None:
     elsewhere = made.series(tmp_path / "other", who=made.identity(series="lost"))
     rt = made.rtstruct(tmp_path / "rs", {"a": [made.rectangle(3, (1.6, 5.4), (2.6, 7.4))]}, elsewhere)
     structures = formats.read_structures(rt, image)
-    assert structures.masks.sum() == 4 * 5
+    assert first(structures).sum() == 4 * 5
     assert "none of the images that the file refers to is in the series" in structures.notes[0]
 
 
@@ -190,7 +214,7 @@ def test_contours_outside(tmp_path: Path) -> None:
     files, image = series(tmp_path)
     inside, outside = made.rectangle(3, (1.6, 5.4), (2.6, 7.4)), made.rectangle(9, (1.6, 5.4), (2.6, 7.4))
     structures = formats.read_structures(made.rtstruct(tmp_path / "a", {"a": [inside, outside]}, files), image)
-    assert structures.masks.sum() == 20
+    assert first(structures).sum() == 20
     assert structures.notes == ("1 contours lie outside the image (at z = 52.5 mm) and are left out",)
     with pytest.raises(GeometryError, match="none of its 1 closed contours"):
         formats.read_structures(made.rtstruct(tmp_path / "b", {"a": [outside]}, files), image)
@@ -200,7 +224,7 @@ def test_a_contour_around_the_whole_image(tmp_path: Path) -> None:
     files, image = series(tmp_path)
     rt = made.rtstruct(tmp_path / "rs", {"body": [made.rectangle(2, (-30, 40), (-30, 40))]}, files)
     structures = formats.read_structures(rt, image)
-    assert structures.masks[0, 2].all() and structures.masks.sum() == 120
+    assert first(structures)[2].all() and first(structures).sum() == 120
     assert "cut there" in structures.notes[0]
 
 
@@ -209,7 +233,7 @@ def test_contours_between_and_across_slices(tmp_path: Path) -> None:
     between = [[x, y, z + 0.3 * 2.5] for x, y, z in made.rectangle(3, (1.6, 5.4), (2.6, 7.4))]
     across = [[0.0, -15.0, 30.0], [0.0, -12.0, 40.0], [0.0, -18.0, 40.0]]
     structures = formats.read_structures(made.rtstruct(tmp_path / "rs", {"a": [between, across]}, files), image)
-    assert structures.masks[0, 3].sum() == structures.masks.sum() == 20
+    assert first(structures)[3].sum() == first(structures).sum() == 20
     assert "1 contours lie between slices" in structures.notes[0]
     assert "1 contours are not drawn on slices" in structures.notes[1]
 
@@ -218,7 +242,7 @@ def test_points_are_no_masks(tmp_path: Path) -> None:
     files, image = series(tmp_path)
     rt = made.rtstruct(tmp_path / "rs", {"isocentre": [[[0.0, -15.0, 30.0]]]}, files, kind="POINT")
     structures = formats.read_structures(rt, image)
-    assert not structures.masks.any() and "open lines or points" in structures.notes[0]
+    assert not any(structures.drawn) and "open lines or points" in structures.notes[0]
 
 
 def test_broken_contours(tmp_path: Path) -> None:
@@ -257,7 +281,7 @@ def test_written_masks_come_back_identical(
     formats.write_label(out, labels, files[2], names={4: "liver", 7: "Läsion", 9: "absent"})
     structures = formats.read_structures(out, image)
     assert structures.names == ("liver", "Läsion", "absent")
-    assert np.array_equal(structures.masks, [labels == 4, labels == 7, labels == 9])
+    assert np.array_equal(list(structures.masks), [labels == 4, labels == 7, labels == 9])
     written, source = pydicom.dcmread(out), pydicom.dcmread(files[0])
     for keyword in ("PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID"):
         assert written[keyword].value == source[keyword].value
@@ -273,13 +297,13 @@ def test_an_empty_prediction_is_written(tmp_path: Path) -> None:
     files, image = series(tmp_path)
     out = tmp_path / "empty.seg.dcm"
     formats.write_label(out, np.zeros(image.grid.shape, np.uint8), files[0], names={1: "liver"})
-    assert not formats.read_structures(out, image).masks.any()
+    assert not any(formats.read_structures(out, image).drawn)
 
 
 def test_masks_of_pictures_and_multi_frame_files(tmp_path: Path) -> None:
     file = made.enhanced(tmp_path / "mf.dcm", made.voxels(), order=(3, 0, 5, 1, 4, 2))
     formats.write_label(tmp_path / "a.seg.dcm", ONE.astype(np.uint8), file, names={1: "a"})
-    assert np.array_equal(formats.read_structures(tmp_path / "a.seg.dcm", formats.read(file)).masks[0], ONE)
+    assert np.array_equal(first(formats.read_structures(tmp_path / "a.seg.dcm", formats.read(file))), ONE)
 
 
 def test_labels_of_another_shape_are_not_written(tmp_path: Path) -> None:
@@ -306,7 +330,7 @@ def test_real_contours_equal_their_nifti_masks(patient: str, modality: str) -> N
     image = formats.read(next((root / "dicom" / patient / modality / "image").iterdir()))
     structures = formats.read_structures(root / "dicom" / patient / modality / "mask" / "RS.dcm", image)
     copy = formats.read(root / "nifti" / patient / f"{modality}_mask.nii.gz")
-    ours = geometry.canonicalize(structures.masks, structures.grid)[0][0]
+    ours = geometry.canonicalize(first(structures)[None], structures.grid)[0][0]
     theirs = geometry.canonicalize(copy.array, copy.grid)[0][0] > 0
     assert 2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()) > 0.999
     assert "15 of 15 contours refer to images that are not in the series" in structures.notes[0]
@@ -330,7 +354,7 @@ def test_real_segmentations_equal_their_truth() -> None:
         assert sorted(mask.tobytes() for mask in structures.masks) == sorted(mask.tobytes() for mask in expected)
     for shape in ("23x38x3", "24x38x3"):
         image = formats.read(root / shape / "image" / "IMG0001.dcm")
-        mask = formats.read_structures(root / shape / "seg" / "label.seg", image).masks[0]
+        mask = first(formats.read_structures(root / shape / "seg" / "label.seg", image))
         truth = formats.read(root / shape / "nrrd" / "label.nrrd")
         assert np.array_equal(mask, geometry.canonicalize(truth.array, truth.grid)[0][0] > 0)
 
@@ -343,4 +367,4 @@ def test_real_label_maps_equal_their_truth() -> None:
         structures = formats.read_structures(root / f"sparse-labelmap-{kind}.dcm", image)
         truth = formats.read(root / f"sparse_labelmap_{kind}_seg.nrrd").array[0]
         assert structures.names == ("Liver",)
-        assert np.array_equal(structures.masks[0], truth == 1)
+        assert np.array_equal(first(structures), truth == 1)

@@ -8,6 +8,7 @@ from autoseg.contracts import Label, LabelSet
 from autoseg.formats import Structures
 from autoseg.intake.merging import natural
 from autoseg.intake.structures import combine
+from autoseg.volumes.sparse import SparseMask
 from tests.intake.whole import entry, notes, one_file_per_structure, run, scan, stored
 from tests.made import nifti, noise
 
@@ -214,12 +215,20 @@ def test_channels_of_probabilities_are_no_label(source, out):
     assert "one mask of 0 and 1 per class" in found.reason
 
 
+def packed(*masks):
+    made = tuple(SparseMask(mask.shape) for mask in masks)
+    for empty, mask in zip(made, masks, strict=True):
+        empty.unite(mask)
+    return made
+
+
 def test_a_file_with_named_structures(source, out, monkeypatch):
     monkeypatch.setattr(formats, "holds_structures", lambda path: path.parent.name == "masks")
 
     def read_structures(path, like):
-        found = np.stack([LIVER.T > 0, SPLEEN.T > 0])
-        return Structures(found, like.grid, ("liver", "spleen"), "0" * 64, ("read by position",))
+        return Structures(
+            packed(LIVER.T > 0, SPLEEN.T > 0), like.grid, ("liver", "spleen"), "0" * 64, ("read by position",)
+        )
 
     monkeypatch.setattr(formats, "read_structures", read_structures)
     made = run(source, out)
@@ -232,7 +241,7 @@ def test_only_the_wanted_names_of_a_file_are_taken(tmp_path, out, monkeypatch):
     monkeypatch.setattr(formats, "holds_structures", lambda path: path.name == "all.nii.gz")
 
     def read_structures(path, like):
-        return Structures(np.stack([LIVER.T > 0, SPLEEN.T > 0]), like.grid, ("liver", "couch"), "0" * 64)
+        return Structures(packed(LIVER.T > 0, SPLEEN.T > 0), like.grid, ("liver", "couch"), "0" * 64)
 
     monkeypatch.setattr(formats, "read_structures", read_structures)
     write(tmp_path, {f"p{n}": {"all": LIVER, "tumour": SPLEEN} for n in range(3)})

@@ -7,8 +7,8 @@ from pathlib import Path
 from pydicom import Dataset
 
 from autoseg.errors import AutosegError
-from autoseg.formats.dicom import contours, headers, segmentation
-from autoseg.formats.dicom.frames import frames
+from autoseg.formats.dicom import headers, phases, segments, structure_sets
+from autoseg.formats.dicom.frames import Frame, frames
 
 _IMAGE_TAGS = (
     "SOPClassUID",
@@ -29,6 +29,7 @@ _IMAGE_TAGS = (
     "PixelSpacing",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
+    *phases.TAGS,
 )
 _NO_NAMES = {"", "anon", "anonymous", "anonymized", "anonymised", "unknown", "none", "na", "n/a", "0", "xxx", "patient"}
 _NOT_ANATOMY = ("RTDOSE", "RTIMAGE", "RWV", "REG", "KO", "PR", "SR")
@@ -49,6 +50,7 @@ class Entry:
         uid: SOP Instance UID.
         frame_of_reference: UIDs of the frames of reference that it lies in.
         plane: What slices of one volume have in common; None for structures.
+        frame: Its first slice; None for structures.
         planes: Slices in the file.
         placed: Whether its slices have positions.
         localiser: Whether it calls itself one.
@@ -69,6 +71,7 @@ class Entry:
     uid: str = ""
     frame_of_reference: frozenset[str] = frozenset()
     plane: tuple[object, ...] | None = None
+    frame: Frame | None = None
     planes: int = 1
     placed: bool = False
     localiser: bool = False
@@ -107,6 +110,7 @@ def _image(path: Path, dataset: Dataset) -> Entry:
         uid=str(dataset.get("SOPInstanceUID") or ""),
         frame_of_reference=_set(dataset.get("FrameOfReferenceUID")),
         plane=planes[0].plane,
+        frame=planes[0],
         planes=len(planes),
         placed=planes[0].placed,
         localiser="LOCALIZER" in [str(word).upper() for word in dataset.get("ImageType") or []],
@@ -115,12 +119,12 @@ def _image(path: Path, dataset: Dataset) -> Entry:
 
 def _structures(path: Path, dataset: Dataset) -> Entry:
     if dataset.Modality == "SEG":
-        names = segmentation.names(dataset)
-        series, images = _referred_by_segmentation(dataset)
+        names = segments.names(dataset)
+        series, images = segments.referred(dataset)
     else:
-        names = contours.names(dataset)
-        series = frozenset(str(item.SeriesInstanceUID) for item in contours.referred_series(dataset))
-        images = frozenset(contours.referred_images(dataset))
+        names = structure_sets.names(dataset)
+        series = frozenset(str(item.SeriesInstanceUID) for item in structure_sets.referred_series(dataset))
+        images = frozenset(structure_sets.referred_images(dataset))
     listed = dataset.get("ReferencedFrameOfReferenceSequence") or []
     frames_of_reference = [dataset.get("FrameOfReferenceUID"), *(item.get("FrameOfReferenceUID") for item in listed)]
     return Entry(
@@ -139,19 +143,14 @@ def _structures(path: Path, dataset: Dataset) -> Entry:
     )
 
 
-def _referred_by_segmentation(dataset: Dataset) -> tuple[frozenset[str], frozenset[str]]:
-    series = dataset.get("ReferencedSeriesSequence") or []
-    images = {
-        str(image.ReferencedSOPInstanceUID) for item in series for image in item.get("ReferencedInstanceSequence") or []
-    }
-    return frozenset(str(item.SeriesInstanceUID) for item in series), frozenset(images)
-
-
 def _patient(dataset: Dataset) -> str:
     """A key that is the same for the same PatientID and does not tell it. Stand-ins for an id are none."""
     name = str(dataset.get("PatientID") or "").strip()
-    if name.casefold() in _NO_NAMES:
-        return ""
+    return "" if name.casefold() in _NO_NAMES else patient_key(name)
+
+
+def patient_key(name: str) -> str:
+    """What stands for a PatientID wherever it is kept."""
     return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 

@@ -5,7 +5,6 @@ structure in one slice are combined by exclusive or, so that one inside another 
 outline by a line of no width stays one. Source: DICOM PS3.3, sections A.19 and C.8.8.6 (ROI Contour).
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +15,10 @@ from pydicom.dataelem import RawDataElement
 
 from autoseg.errors import GeometryError, LabelError
 from autoseg.formats.dicom import headers
+from autoseg.formats.dicom.structure_sets import names, referred_images
 from autoseg.formats.volume import Structures, Volume
 from autoseg.volumes.polygons import filled
+from autoseg.volumes.sparse import SparseMask
 
 _FILLED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "")
 _FLAT_VOX = 0.5  # points of one contour may leave its slice so far
@@ -46,24 +47,15 @@ def read(path: Path, like: Volume) -> Structures:
         raise LabelError(f"{path}: holds no structures; expected a StructureSetROISequence; export it again")
     drawn = {int(roi.ReferencedROINumber): roi for roi in dataset.get("ROIContourSequence") or []}
     tally = _Tally()
-    masks = np.zeros((len(structures), *like.grid.shape), np.bool_)
-    for mask, number in zip(masks, structures, strict=True):
+    masks = []
+    for number in structures:
         contours = list(drawn[number].get("ContourSequence") or []) if number in drawn else []
         tally.empty += not contours
-        _fill(path, mask, contours, like, tally)
+        masks.append(_filled(path, contours, like, tally))
     _require_inside(path, tally, like)
     notes = tally.notes(dataset, like)
-    return Structures(masks=masks, grid=like.grid, names=tuple(structures.values()), sha256=digest, notes=notes)
-
-
-def names(dataset: Dataset) -> dict[int, str]:
-    """Numbers and names of the structures, in file order; names that occur twice get their number."""
-    labels = {
-        int(roi.ROINumber): str(roi.get("ROIName") or f"structure_{roi.ROINumber}").strip()
-        for roi in dataset.get("StructureSetROISequence") or []
-    }
-    count = Counter(labels.values())
-    return {number: name if count[name] == 1 else f"{name}_{number}" for number, name in labels.items()}
+    displaced = tally.outside + tally.across > 0
+    return Structures(tuple(masks), like.grid, tuple(structures.values()), digest, notes, displaced)
 
 
 @dataclass
@@ -107,27 +99,8 @@ def _refers_elsewhere(dataset: Dataset, like: Volume) -> bool:
     return bool(referred) and referred.isdisjoint(like.uids)
 
 
-def referred_images(dataset: Dataset) -> set[str]:
-    """SOP Instance UIDs of the images that the whole file refers to."""
-    return {
-        str(image.ReferencedSOPInstanceUID)
-        for series in referred_series(dataset)
-        for image in series.get("ContourImageSequence") or []
-    }
-
-
-def referred_series(dataset: Dataset) -> list[Dataset]:
-    """The items that name a series."""
-    return [
-        series
-        for frame in dataset.get("ReferencedFrameOfReferenceSequence") or []
-        for study in frame.get("RTReferencedStudySequence") or []
-        for series in study.get("RTReferencedSeriesSequence") or []
-    ]
-
-
-def _fill(path: Path, mask: np.ndarray, contours: Sequence[Dataset], like: Volume, tally: _Tally) -> None:
-    """Fill the contours of one structure into ``mask`` (z, y, x)."""
+def _filled(path: Path, contours: Sequence[Dataset], like: Volume, tally: _Tally) -> SparseMask:
+    """The mask of one structure from its contours."""
     to_index = np.linalg.inv(like.grid.affine)
     by_slice: dict[int, list[np.ndarray]] = {}
     for contour in contours:
@@ -136,12 +109,14 @@ def _fill(path: Path, mask: np.ndarray, contours: Sequence[Dataset], like: Volum
             continue
         points = _points(path, contour)
         index = (to_index[:3, :3] @ points.T + to_index[:3, 3:]).T
-        number = _slice_of(index, points, mask.shape, tally)
+        number = _slice_of(index, points, like.grid.shape, tally)
         if number is not None:
             _compare_references(contour, like, tally)
             by_slice.setdefault(number, []).append(index[:, 1:])
+    mask = SparseMask(like.grid.shape)
     for number, polygons in by_slice.items():
-        mask[number] = filled(polygons, (mask.shape[1], mask.shape[2]))
+        mask.add(number, filled(polygons, (mask.shape[1], mask.shape[2])))
+    return mask
 
 
 def _points(path: Path, contour: Dataset) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from pydicom import Dataset
 
 from autoseg.errors import GeometryError, UnreadableFile
+from autoseg.formats.dicom import phases
 
 _DECIMALS = 4  # direction cosines and pixel sizes that agree so far are equal
 
@@ -32,6 +33,7 @@ class Frame:
         thickness_mm: Of the slice, or the distance of slices where a file tells it.
         slope: Stored values times this
         intercept: plus this are the values meant.
+        told: Tags that may tell several volumes of one series apart, see ``phases``.
     """
 
     file: Path
@@ -45,6 +47,7 @@ class Frame:
     thickness_mm: float
     slope: float
     intercept: float
+    told: tuple[tuple[str, str], ...] = ()
 
     @property
     def placed(self) -> bool:
@@ -146,6 +149,7 @@ def _frame(path: Path, index: int | None, instance: int, sources: Sequence[Datas
         thickness_mm=_first_number(sources, ("SpacingBetweenSlices", "SliceThickness"), 1.0),
         slope=_first_number(sources, ("RescaleSlope",), 1.0),
         intercept=_first_number(sources, ("RescaleIntercept",), 0.0),
+        told=phases.tags_of(dataset),
     )
 
 

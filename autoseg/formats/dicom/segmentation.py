@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset
 
-from autoseg.errors import GeometryError, LabelError, UnreadableFile
+from autoseg.errors import GeometryError, UnreadableFile
 from autoseg.formats.dicom import headers, pixels
 from autoseg.formats.dicom.frames import Frame, frames
+from autoseg.formats.dicom.segments import BACKGROUND, described, segment_of
 from autoseg.formats.volume import Structures, Volume, check_size
 from autoseg.volumes.geometry import OFFSET_VOX, SAME_VOX, Grid, resample_onto
+from autoseg.volumes.sparse import SparseMask
 
 _HALF = 0.5  # of the largest fraction: more belongs to the segment
-_BACKGROUND = 0  # a label map's number for what is no segment
 
 
 def read(path: Path, like: Volume) -> Structures:
@@ -36,38 +37,19 @@ def read(path: Path, like: Volume) -> Structures:
         LabelError: It describes no segments, or its frames name others.
     """
     dataset, digest = headers.read_all(path)
-    segments = _segments(path, dataset)
+    segments = described(path, dataset)
     planes = frames(path, dataset)
     check_size(path, (len(planes), *planes[0].shape))
-    masks = np.zeros((len(segments), *like.grid.shape), np.bool_)
-    notes = _Placer(path, planes, like, masks).place(dataset, list(segments))
-    names = tuple(segments.values())
-    return Structures(masks=masks, grid=like.grid, names=names, sha256=digest, notes=notes)
-
-
-def names(dataset: Dataset) -> dict[int, str]:
-    """Segment numbers and names; names that occur twice get their number. The background of a label map is none."""
-    padding = dataset.get("PixelPaddingValue")
-    labels = {
-        int(segment.SegmentNumber): str(segment.get("SegmentLabel") or f"segment_{segment.SegmentNumber}").strip()
-        for segment in dataset.get("SegmentSequence") or []
-        if int(segment.SegmentNumber) not in (_BACKGROUND, padding)
-    }
-    listed = list(labels.values())
-    return {number: name if listed.count(name) == 1 else f"{name}_{number}" for number, name in sorted(labels.items())}
-
-
-def _segments(path: Path, dataset: Dataset) -> dict[int, str]:
-    found = names(dataset)
-    if not found:
-        raise LabelError(f"{path}: describes no segments; expected a SegmentSequence; export the segmentation again")
-    return found
+    masks = tuple(SparseMask(like.grid.shape) for _ in segments)
+    placer = _Placer(path, planes, like, masks)
+    notes = placer.place(dataset, list(segments))
+    return Structures(masks, like.grid, tuple(segments.values()), digest, notes, placer.displaced)
 
 
 class _Placer:
     """Puts the frames of one file into the masks of its segments."""
 
-    def __init__(self, path: Path, planes: Sequence[Frame], like: Volume, masks: np.ndarray) -> None:
+    def __init__(self, path: Path, planes: Sequence[Frame], like: Volume, masks: Sequence[SparseMask]) -> None:
         self._path = path
         self._planes = planes
         self._like = like
@@ -88,18 +70,23 @@ class _Placer:
             if kind == "LABELMAP":
                 strangers |= self._label_map(values, plane, numbers, dataset.get("PixelPaddingValue"))
                 continue
-            number = _segment_of(self._path, dataset, plane.index or 0, numbers)
+            number = segment_of(self._path, dataset, plane.index or 0, numbers)
             mask = values > 0 if kind == "BINARY" else self._thresholded(values, dataset)
             self._put(mask, plane, numbers.index(number))
         self._require_inside()
         return self._notes(strangers)
+
+    @property
+    def displaced(self) -> bool:
+        """Whether frames were left out or resampled."""
+        return self._outside + self._resampled > 0
 
     def _label_map(self, values: np.ndarray, plane: Frame, numbers: Sequence[int], padding: int | None) -> set[int]:
         """Put the segments of a plane; returns numbers that the file does not describe."""
         present = {int(value) for value in np.unique(values)}
         for number in present & set(numbers):
             self._put(values == number, plane, numbers.index(number))
-        return present - set(numbers) - {_BACKGROUND, padding}
+        return present - set(numbers) - {BACKGROUND, padding}
 
     def _thresholded(self, values: np.ndarray, dataset: Dataset) -> np.ndarray:
         largest = int(dataset.get("MaximumFractionalValue") or 255)
@@ -113,7 +100,7 @@ class _Placer:
         if corner is None:
             self._resample(mask, plane, segment)
         elif 0 <= corner < self._like.grid.shape[0]:
-            self._masks[segment, corner] |= mask
+            self._masks[segment].add(corner, mask)
         else:
             self._outside += 1
 
@@ -144,10 +131,10 @@ class _Placer:
         on_image = resample_onto(mask[None, None].astype(np.uint8), _slab(plane), self._like.grid, nearest=True)[0] > 0
         self._resampled += 1
         self._outside += not on_image.any()
-        self._masks[segment] |= on_image
+        self._masks[segment].unite(on_image)
 
     def _require_inside(self) -> None:
-        if self._outside and not self._masks.any():
+        if self._outside and not any(self._masks):
             raise GeometryError(
                 f"{self._path}: all {self._outside} frames that hold something lie outside the image, which begins at "
                 f"{_mm(self._like.grid.origin_mm)} mm; expected a segmentation of this image; check which series it "
@@ -167,21 +154,6 @@ class _Placer:
         if self._outside:
             notes.append(f"{self._outside} frames lie outside the image and are left out")
         return tuple(notes)
-
-
-def _segment_of(path: Path, dataset: Dataset, index: int, numbers: Sequence[int]) -> int:
-    """The segment that a frame belongs to; said of the frame, or of all frames."""
-    groups = [*list(dataset.get("PerFrameFunctionalGroupsSequence") or [])[index : index + 1]]
-    groups += list(dataset.get("SharedFunctionalGroupsSequence") or [])
-    for group in groups:
-        if group.get("SegmentIdentificationSequence"):
-            number = int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-            if number in numbers:
-                return number
-            raise LabelError(f"{path}: frame {index + 1} is of segment {number}, which is not described: {numbers}")
-    if len(numbers) == 1:
-        return numbers[0]
-    raise LabelError(f"{path}: frame {index + 1} does not say which of the segments {numbers} it is of")
 
 
 def _corners_mm(plane: Frame) -> np.ndarray:
