@@ -28,7 +28,7 @@ from autoseg.contracts import (
 from autoseg.events import Event, Notify, silent
 from autoseg.job import Job as TrainingJob
 from autoseg.layouts import folder_of
-from autoseg.row import calibration, deadline, deployment, jobs, opening, results, resume
+from autoseg.row import calibration, crew, deadline, deployment, jobs, opening, results, resume
 from autoseg.row.jobs import Job
 from autoseg.row.journal import Journal
 from autoseg.stages import (
@@ -44,6 +44,7 @@ from autoseg.stages import (
 from autoseg.stages.report import OverlayInput, RunRecords
 from autoseg.workspace import Workspace, hold
 from planners.contracts import Budget, Fingerprint, Parent, Plan, StageRecord
+from planners.schedule import rounds
 
 S = TypeVar("S", bound=StageRecord)
 Redo = Literal["nothing", "all", "keep-plan"]
@@ -208,7 +209,8 @@ class Row:
     def train(self) -> tuple[TrainedModel, ...]:
         """All folds of all configurations, shared with any other process that works on them."""
         order = jobs.in_order(self.plan, self.development)
-        return jobs.work(order, self.workspace, self._training_parents, self._train, self._journal)
+        with crew.hired(self.workspace, self.settings.device, len(order), self._journal):
+            return jobs.work(order, self.workspace, self._training_parents, self._train, self._journal)
 
     def train_one(self, configuration: str, fold: int) -> TrainedModel:
         """One job only.
@@ -323,7 +325,7 @@ class Row:
             job.configuration,
             job.fold,
             self.settings.seed,
-            deadline.seconds_for(job, open_jobs, self.plan, self.divided, self.settings, worked_s),
+            deadline.seconds_for(job, rounds(self.budget, open_jobs), self.plan, self.divided, self.settings, worked_s),
         )
         folder, before = self.workspace.job(job.configuration, job.fold), job.previous_stage
         first_stage = None if before is None else partial(self.workspace.job, before)

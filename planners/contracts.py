@@ -156,6 +156,7 @@ class Budget(StageRecord):
     device: str  # "cpu", "cuda:0", "mps"
     device_name: str
     cores: int
+    accelerators: int = 1  # like `device`, that jobs are spread over
     memory_bytes: int  # that training may use: free accelerator memory, or free RAM on a CPU
     ram_bytes: int  # free RAM
     disk_bytes: int  # free disk space in the run folder

@@ -140,7 +140,7 @@ def _source(job: Job, folder: PreparedFolder, previous: Previous | None = None) 
         return _open(folder.image(job.chosen.name, case)), _open(folder.label(job.chosen.name, case))
 
     labels = job.dataset.labels
-    room = int(CACHE_SHARE * machine.ram_bytes())
+    room = int(CACHE_SHARE * machine.ram_bytes() / job.budget.accelerators)
     return CaseSource(job.training, load, labels.members, labels.ignore_index, previous, cache_bytes=room)
 
 
