@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,8 +17,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autoseg.learn.augment import Affine, augment, draw_affine, warp
+from autoseg.learn.augmentation import (
+    Geometry,
+    Intensities,
+    change_intensities,
+    draw_geometry,
+    draw_intensities,
+    show,
+)
 from autoseg.learn.losses import IGNORED
+from autoseg.learn.transfer import send
 from autoseg.volumes.disturb import disturb
 from autoseg.volumes.labels import one_hot
 from autoseg.volumes.patches import corner_around, foreground_locations, gather, random_corner
@@ -144,30 +152,43 @@ class CaseSource:
 
 @dataclass(frozen=True)
 class Sample:
-    """One patch as read: larger than the final patch where an affine will need its surroundings."""
+    """One patch as read, larger than the final one where an affine will need its surroundings, and what to make of it.
 
-    image: NDArray[np.float32]
-    labels: NDArray[np.int16]
-    affine: Affine | None
+    Attributes:
+        image: (C, *source) float32.
+        labels: (*source) int16.
+        geometry: From the source to the patch.
+        intensities: Of all channels but the masks of a previous stage.
+    """
+
+    image: Tensor
+    labels: Tensor
+    geometry: Geometry
+    intensities: Intensities
+
+    def pinned(self) -> "Sample":
+        """The same in memory that an accelerator copies from by itself."""
+        return replace(self, image=self.image.pin_memory(), labels=self.labels.pin_memory())
 
 
 def sample(source: PatchSource, plan: TrainingPlan, key: Sequence[int]) -> Sample:
     """Draw and read one patch; ``key`` is (seed, step, index) and decides everything."""
     rng = np.random.default_rng(list(key))
-    flat = len(plan.patch_vox) == 2
-    patch = (1, *plan.patch_vox) if flat else plan.patch_vox
+    dimension = len(plan.patch_vox)
+    flat = (1,) * (3 - dimension)  # a 2D patch is a slice
     case = _case(source, rng)
-    corner = _corner(source, case, patch, plan.foreground_fraction, rng)
-    affine = draw_affine(rng, plan.augmentation, len(plan.patch_vox))
-    size: tuple[int, ...] = patch
-    if affine is not None:
-        size = affine.source_size(patch)
-        size = (1, *size[1:]) if flat else size
-        corner = tuple(c + (p - s) // 2 for c, p, s in zip(corner, patch, size, strict=True))
+    corner = _corner(source, case, flat + plan.patch_vox, plan.foreground_fraction, rng)
+    geometry = draw_geometry(rng, plan.augmentation, dimension)
+    size = flat + geometry.source_size(plan.patch_vox)
+    corner = tuple(c + (p - s) // 2 for c, p, s in zip(corner, flat + plan.patch_vox, size, strict=True))
     image, labels = source.read(case, corner, size)
-    if masks := plan.augmentation.masks:
+    masks = plan.augmentation.masks
+    if masks:
         disturb(image[-masks:], rng, plan.augmentation.mask_border_probability, plan.augmentation.mask_loss_probability)
-    return Sample(image[:, 0], labels[0], affine) if flat else Sample(image, labels, affine)
+    intensities = draw_intensities(rng, plan.augmentation, len(image) - masks, dimension)
+    if flat:
+        image, labels = image[:, 0], labels[0]
+    return Sample(torch.from_numpy(image), torch.from_numpy(labels), geometry, intensities)
 
 
 def _case(source: PatchSource, rng: np.random.Generator) -> str:
@@ -195,16 +216,17 @@ def _corner(
     return corner_around(table[int(rng.integers(len(table)))], shape, patch, rng)
 
 
-def assemble(samples: Sequence[Sample], plan: TrainingPlan, device: torch.device, seed: int) -> tuple[Tensor, Tensor]:
+def assemble(samples: Sequence[Sample], plan: TrainingPlan, device: torch.device) -> tuple[Tensor, Tensor]:
     """Samples to an augmented batch on the device: (B, C, *patch) float32 and (B, *patch) int16."""
     images, labels = [], []
     for item in samples:
-        image, classes = torch.from_numpy(item.image).to(device), torch.from_numpy(item.labels).to(device)
-        if item.affine is not None:
-            image, classes = warp(image, classes, item.affine, plan.patch_vox)
+        source = send(item.image, device), send(item.labels, device)
+        image, classes = show(*source, item.geometry, plan.patch_vox)
         images.append(image)
         labels.append(classes)
-    return augment(torch.stack(images), torch.stack(labels), plan.augmentation, seed)
+    batch = torch.stack(images)
+    change_intensities(batch, [item.intensities for item in samples])
+    return batch, torch.stack(labels)
 
 
 class Batches:
@@ -236,9 +258,9 @@ class Batches:
         samples = self._pending.popleft().result()
         self.waited_s += time.perf_counter() - started
         self._pending.append(self._pool.submit(self._read, self._step + AHEAD))
-        draws = np.random.SeedSequence([self._seed, self._step, 1 << 20]).generate_state(1, np.uint64)
         self._step += 1
-        return assemble(samples, self._plan, self._device, int(draws[0] >> np.uint64(1)))
+        return assemble(samples, self._plan, self._device)
 
     def _read(self, step: int) -> list[Sample]:
-        return [sample(self._source, self._plan, (self._seed, step, index)) for index in range(self._plan.batch)]
+        read = [sample(self._source, self._plan, (self._seed, step, index)) for index in range(self._plan.batch)]
+        return [item.pinned() for item in read] if self._device.type == "cuda" else read
