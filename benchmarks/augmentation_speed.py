@@ -28,7 +28,9 @@ from torch import Tensor
 from autoseg.learn import memory
 from autoseg.learn.augmentation import Geometry, intensity, show
 from autoseg.learn.augmentation.geometry import Affine
-from autoseg.learn.loader import CaseSource, assemble, sample
+from autoseg.learn.cases import CaseSource
+from autoseg.learn.loader import assemble
+from autoseg.learn.sampling import sample
 from planners.contracts import Augmentation, TrainingPlan
 
 CPU = torch.device("cpu")

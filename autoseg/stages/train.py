@@ -31,7 +31,7 @@ from autoseg.events import Event, Notify, silent
 from autoseg.job import Job
 from autoseg.learn import device as devices
 from autoseg.learn import infer, loop, memory, networks
-from autoseg.learn.loader import CaseSource
+from autoseg.learn.cases import CaseSource
 from autoseg.learn.monitor import Score
 from autoseg.outoffold import read_out_of_fold, write_out_of_fold
 from autoseg.postprocessing import segment

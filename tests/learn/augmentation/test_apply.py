@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from autoseg.learn.augmentation import Intensities, change_intensities, intensity
+from autoseg.learn.augmentation import Geometry, Intensities, change_intensities, intensity, show
+from autoseg.learn.augmentation.geometry import Affine
 
 NOTHING = Intensities({}, {}, {}, {}, {}, {}, {})
 
@@ -37,3 +38,20 @@ def test_the_changes_come_in_order():
     intensity.gamma(expected, [1.3], inverted=False)
     change_intensities(images, [drawn])
     torch.testing.assert_close(images[0], expected)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_the_device_is_never_asked_for_a_number(dimension):
+    """Tensors on ``meta`` have no values: whoever needs one, and so would wait for an accelerator, gets an error."""
+    patch, turned = (6, 7, 8)[:dimension], Affine.composed((0.3,) * (2 * dimension - 3), (1.2,) * dimension)
+    source = turned.source_size(patch)
+    image, labels = torch.empty(2, *source, device="meta"), torch.empty(source, dtype=torch.int16, device="meta")
+    shown, classes = show(image, labels, Geometry(turned, ()), patch)
+    each, same = {0: 0.9, 1: 1.1}, (0.6,) * dimension
+    drawn = Intensities({}, dict.fromkeys((0, 1), same), each, each, {1: same}, each, each)  # noise: no generator there
+    images = torch.stack([shown, shown])
+    change_intensities(images, [drawn, drawn])
+    assert images.shape == (2, 2, *patch)
+    assert classes.dtype == torch.int16
+    with pytest.raises(RuntimeError):
+        images.max().item()
