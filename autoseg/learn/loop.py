@@ -13,7 +13,8 @@ import torch
 
 from autoseg.events import Event, Notify, silent
 from autoseg.learn import memory
-from autoseg.learn.loader import Batches, PatchSource, drawn_cases
+from autoseg.learn.cases import PatchSource
+from autoseg.learn.loader import Batches
 from autoseg.learn.monitor import Look, Score, due, hastened, stands_still
 from autoseg.learn.recovery import (
     CollapsedError,
@@ -23,6 +24,7 @@ from autoseg.learn.recovery import (
     started,
     worth_restarting,
 )
+from autoseg.learn.sampling import drawn_cases
 from autoseg.learn.saving import Saver, Store
 from autoseg.learn.schedule import learning_rate, progress
 from autoseg.learn.state import TrainingState

@@ -31,7 +31,7 @@ from autoseg.events import Event, Notify, silent
 from autoseg.job import Job
 from autoseg.learn import device as devices
 from autoseg.learn import infer, loop, memory, networks
-from autoseg.learn.loader import CaseSource
+from autoseg.learn.cases import CaseSource
 from autoseg.learn.monitor import Score
 from autoseg.outoffold import read_out_of_fold, write_out_of_fold
 from autoseg.postprocessing import segment
@@ -40,7 +40,7 @@ from autoseg.volumes.labels import Classes, one_hot
 from autoseg.volumes.preparation import prepare_labels, restore_probabilities
 from autoseg.workspace import JobFolder, PreparedFolder
 
-algorithm_version = 2
+algorithm_version = 3
 
 CACHE_SHARE = 0.4
 """Of the free memory that may hold cases while training."""
