@@ -17,6 +17,7 @@ from autoseg import machine
 from autoseg.learn.augmentation import change_intensities, show
 from autoseg.learn.cases import PatchSource
 from autoseg.learn.sampling import Sample, sample
+from autoseg.learn.team import ALONE, Team
 from autoseg.learn.transfer import send
 from planners.contracts import TrainingPlan
 
@@ -47,11 +48,20 @@ def assemble(samples: Sequence[Sample], plan: TrainingPlan, device: torch.device
 class Batches:
     """Endless batches from ``step`` on, read ahead by threads; ``waited_s`` sums the time spent waiting for them.
 
-    Use in a ``with`` block: leaving it stops the threads.
+    Use in a ``with`` block: leaving it stops the threads. A member of a team gets its own samples only.
     """
 
-    def __init__(self, source: PatchSource, plan: TrainingPlan, device: torch.device, seed: int, step: int) -> None:
+    def __init__(
+        self,
+        source: PatchSource,
+        plan: TrainingPlan,
+        device: torch.device,
+        seed: int,
+        step: int,
+        team: Team = ALONE,
+    ) -> None:
         self.waited_s = 0.0
+        self._samples = team.samples(plan.batch)
         self._source, self._plan, self._device, self._seed = source, plan, device, seed
         self._step = step
         self._pool = ThreadPoolExecutor(readers(device), thread_name_prefix="loader")
@@ -77,7 +87,7 @@ class Batches:
         return assemble(samples, self._plan, self._device)
 
     def _requested(self, step: int) -> list[Future[Sample]]:
-        return [self._pool.submit(self._read, (self._seed, step, index)) for index in range(self._plan.batch)]
+        return [self._pool.submit(self._read, (self._seed, step, index)) for index in self._samples]
 
     def _read(self, key: tuple[int, int, int]) -> Sample:
         read = sample(self._source, self._plan, key)
