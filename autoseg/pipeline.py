@@ -28,7 +28,8 @@ from autoseg.contracts import (
 from autoseg.events import Event, Notify, silent
 from autoseg.job import Job as TrainingJob
 from autoseg.layouts import folder_of
-from autoseg.row import calibration, deadline, deployment, jobs, opening, results, resume
+from autoseg.learn.team import ALONE, Team, joined
+from autoseg.row import calibration, crew, deadline, deployment, jobs, opening, results, resume
 from autoseg.row.jobs import Job
 from autoseg.row.journal import Journal
 from autoseg.stages import (
@@ -42,8 +43,9 @@ from autoseg.stages import (
     train,
 )
 from autoseg.stages.report import OverlayInput, RunRecords
-from autoseg.workspace import Workspace, hold
+from autoseg.workspace import JobFolder, PreparedFolder, Workspace, hold
 from planners.contracts import Budget, Fingerprint, Parent, Plan, StageRecord
+from planners.schedule import rounds
 
 S = TypeVar("S", bound=StageRecord)
 Redo = Literal["nothing", "all", "keep-plan"]
@@ -208,18 +210,24 @@ class Row:
     def train(self) -> tuple[TrainedModel, ...]:
         """All folds of all configurations, shared with any other process that works on them."""
         order = jobs.in_order(self.plan, self.development)
-        return jobs.work(order, self.workspace, self._training_parents, self._train, self._journal)
+        with crew.hired(self.workspace, self.settings.device, len(order), self._journal):
+            return jobs.work(order, self.workspace, self._training_parents, self._train, self._journal)
 
-    def train_one(self, configuration: str, fold: int) -> TrainedModel:
-        """One job only.
+    def train_one(self, configuration: str, fold: int) -> tuple[TrainedModel, ...]:
+        """One job only, by this process or, under ``torchrun``, by several at once; its model, from the one that leads.
 
         Raises:
             UsageError: The plan has no such job.
             BusyError: Another process holds the job.
         """
-        order = jobs.in_order(self.plan, self.development)
+        order, team = jobs.in_order(self.plan, self.development), joined()
         job = jobs.pick(order, configuration, fold)
-        return jobs.run_one(job, self.workspace, self._training_parents, lambda j: self._train(j, len(order)))
+        if not team.leads:
+            task, folders = self._task(job, len(order)), self._job_folders(job)
+            train.follow(task, *folders, team, first_stage=self._first_stage(job), notify=self._journal)
+            return ()
+        made = jobs.run_one(job, self.workspace, self._training_parents, lambda j: self._train(j, len(order), team))
+        return (made,)
 
     @cached_property
     def crossvalidate(self) -> Validation:
@@ -313,9 +321,16 @@ class Row:
     def _training_parents(self) -> tuple[Parent, ...]:
         return resume.parents_of("train", self.settings, plan=self.plan, preprocess=self.preprocess)
 
-    def _train(self, job: Job, open_jobs: int) -> TrainedModel:
-        worked_s = self._journal.worked_s
-        task = TrainingJob(
+    def _train(self, job: Job, open_jobs: int, team: Team = ALONE) -> TrainedModel:
+        task, folders, first_stage = self._task(job, open_jobs), self._job_folders(job), self._first_stage(job)
+        return resume.stamp(
+            lambda: train.train(task, *folders, first_stage=first_stage, notify=self._journal, team=team),
+            jobs.lineage(job, self.workspace, self._training_parents),
+        )
+
+    def _task(self, job: Job, open_jobs: int) -> TrainingJob:
+        worked_s, in_turn = self._journal.worked_s, rounds(self.budget, open_jobs)
+        return TrainingJob(
             self.plan,
             self.budget,
             self.development,
@@ -323,14 +338,14 @@ class Row:
             job.configuration,
             job.fold,
             self.settings.seed,
-            deadline.seconds_for(job, open_jobs, self.plan, self.divided, self.settings, worked_s),
+            deadline.seconds_for(job, in_turn, self.plan, self.divided, self.settings, worked_s),
         )
-        folder, before = self.workspace.job(job.configuration, job.fold), job.previous_stage
-        first_stage = None if before is None else partial(self.workspace.job, before)
-        return resume.stamp(
-            lambda: train.train(task, self.workspace.prepared, folder, first_stage=first_stage, notify=self._journal),
-            jobs.lineage(job, self.workspace, self._training_parents),
-        )
+
+    def _job_folders(self, job: Job) -> tuple[PreparedFolder, JobFolder]:
+        return self.workspace.prepared, self.workspace.job(job.configuration, job.fold)
+
+    def _first_stage(self, job: Job) -> Callable[[int], JobFolder] | None:
+        return None if job.previous_stage is None else partial(self.workspace.job, job.previous_stage)
 
     def _stage(self, name: str, kind: type[S], compute: Callable[[], S], **made_from: StageRecord) -> S:
         """The stored record if it is current, else a new one if it may be made."""

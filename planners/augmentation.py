@@ -130,8 +130,8 @@ def _lightened(base: Augmentation) -> Augmentation:
         update={
             "scale": (0.8, 1.25),
             "noise_probability": 0.05,
-            "blur_probability": 0.05,
-            "low_resolution_probability": 0.05,
+            "blur_probability": 0.1,
+            "low_resolution_probability": 0.1,
             "gamma_probability": 0.15,
             "gamma_invert_probability": 0.05,
         }

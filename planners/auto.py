@@ -56,7 +56,9 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -
     _refuse_hopeless_hours(sized, seconds, other_s, budget, wishes)
     parts = [_configuration(task, size, seconds, normalization, order, fingerprint, budget) for task, size in sized]
     configurations = tuple(configuration for configuration, _ in parts)
-    training_s = sum(budget.folds * configuration.cost.fold_training_s for configuration in configurations)
+    training_s = sum(
+        schedule.rounds(budget, budget.folds) * configuration.cost.fold_training_s for configuration in configurations
+    )
     return Plan(
         planner="auto",
         configurations=configurations,
@@ -207,6 +209,8 @@ def _time_reason(size: Size, training: TrainingPlan, seconds: float, budget: Bud
             f"{schedule.TRAINING_SHARE:.0%} of the hours, less preprocessing, inference and report, are split equally "
             f"among the jobs: {seconds:.0f} s each, at {size.step_s:.3g} s per step"
         )
+        if budget.accelerators > 1:
+            because += f", on {budget.accelerators} accelerators at once"
         if training.steps == most:
             because += f"; preset {budget.preset} stops at {most} steps"
         if budget.deterministic:

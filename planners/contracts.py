@@ -156,6 +156,7 @@ class Budget(StageRecord):
     device: str  # "cpu", "cuda:0", "mps"
     device_name: str
     cores: int
+    accelerators: int = 1  # like `device`, that jobs are spread over
     memory_bytes: int  # that training may use: free accelerator memory, or free RAM on a CPU
     ram_bytes: int  # free RAM
     disk_bytes: int  # free disk space in the run folder
@@ -231,22 +232,25 @@ class NetworkPlan(Record):
 
 
 class Augmentation(Record):
-    """Training-time augmentation: ranges, and probabilities per sample (per channel for intensity)."""
+    """Training-time augmentation: ranges, and probabilities per sample.
+
+    Of a sample that is blurred or coarsened each channel is taken with probability 0.5, else all channels are.
+    """
 
     rotation_deg: tuple[float, float, float] = (30.0, 30.0, 30.0)  # largest angle about the (z, y, x) axis
     rotation_probability: float = 0.2
-    scale: tuple[float, float] = (0.7, 1.4)
+    scale: tuple[float, float] = (0.7, 1.4)  # how much of the image a patch shows; above 1, objects appear smaller
     scale_probability: float = 0.2
     mirror_axes: tuple[int, ...] = ()  # patch axes that may be flipped, each with probability 0.5
     noise_probability: float = 0.1
     noise_std: float = 0.1  # largest, in units of the normalized image
-    blur_probability: float = 0.1
+    blur_probability: float = 0.2
     blur_sigma_vox: tuple[float, float] = (0.5, 1.0)
     brightness_probability: float = 0.15
     brightness: tuple[float, float] = (0.75, 1.25)
     contrast_probability: float = 0.15
     contrast: tuple[float, float] = (0.75, 1.25)
-    low_resolution_probability: float = 0.125
+    low_resolution_probability: float = 0.25
     low_resolution_zoom: tuple[float, float] = (0.5, 1.0)
     gamma_probability: float = 0.3
     gamma: tuple[float, float] = (0.7, 1.5)

@@ -110,7 +110,12 @@ def job_seconds(budget: Budget, other_s: float, jobs: int) -> float:
     hours = hours_to_plan(budget)
     if hours is None:
         return math.inf
-    return max(0.0, TRAINING_SHARE * 3600 * hours - other_s) / jobs
+    return max(0.0, TRAINING_SHARE * 3600 * hours - other_s) / rounds(budget, jobs)
+
+
+def rounds(budget: Budget, jobs: int) -> int:
+    """How many jobs each accelerator trains, one after another."""
+    return math.ceil(jobs / budget.accelerators)
 
 
 def steps_within(seconds: float, step_s: float, budget: Budget) -> int:
@@ -129,7 +134,7 @@ def affordable_folds(budget: Budget, training_s: float, jobs: Sequence[tuple[int
     """
 
     def enough(folds: int) -> bool:
-        seconds = training_s / (folds * len(jobs))
+        seconds = training_s / rounds(budget, folds * len(jobs))
         return all(steps_within(seconds, step_s, budget) >= FOLD_STEPS[dimension] for dimension, step_s in jobs)
 
     fewest = min(FEWEST_FOLDS, budget.folds)

@@ -16,6 +16,7 @@ import autoseg
 from autoseg import phantoms, pipeline, records
 from autoseg.contracts import Prediction, Selection, Validation
 from autoseg.errors import ChangedInputs, Interrupted
+from autoseg.row import crew
 from autoseg.workspace import STAGES, Workspace, hold
 from planners.contracts import Fingerprint, Plan
 from planners.errors import InvalidPlan
@@ -139,6 +140,16 @@ def test_two_processes_share_the_jobs_of_one_run(finished, source, tmp_path):
     for fold in (0, 1):
         weights = Workspace(out).job("3d_fullres", fold).weights
         assert records.file_digest(weights) == records.file_digest(Workspace(finished).job("3d_fullres", fold).weights)
+
+
+def test_another_gpu_is_a_process_that_trains_some_of_the_jobs(finished, source, tmp_path, monkeypatch):
+    monkeypatch.setattr(crew.device, "others", lambda name: ("7",))  # the process will find no GPU and use the CPU
+    out = quick.prepare(tmp_path / "out")
+    pipeline.run(source, out, quick.SETTINGS)
+    assert results(out) == results(finished)
+    assert "fold_" in (out / "events" / "gpu_7.log").read_text()
+    logs = [log.read_text() for log in (out / "events").glob("*.jsonl")]
+    assert sum('"stage":"train 3d_fullres/fold_' in log for log in logs) == 2
 
 
 def test_the_holdout_changes_nothing_but_its_own_score(finished, source, tmp_path):

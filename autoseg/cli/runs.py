@@ -127,13 +127,13 @@ def train(
     fold: Annotated[int | None, typer.Option(help="Together with --configuration: one job only.")] = None,
     replan: options.Replan = False,
 ) -> None:
-    """Train all open jobs, or one; several processes can share a run folder, a job each."""
+    """Train all open jobs, or one; several processes can share a run folder, a job each, or (torchrun) one job."""
     if (configuration is None) != (fold is None):
         raise UsageError("--configuration and --fold go together: give both for one job, none for all")
     from autoseg import pipeline
 
     with shown() as notify, pipeline.opened(out, alone=False, redo=_redo(replan, False), notify=notify) as row:
-        made = row.train if configuration is None or fold is None else (row.train_one(configuration, fold),)
+        made = row.train if configuration is None or fold is None else row.train_one(configuration, fold)
     for model in made:
         typer.echo(f"{model.configuration}/fold_{model.fold}: {model.steps} steps in {model.seconds:.0f} s")
 

@@ -5,6 +5,7 @@ Planning knows nothing of hardware; it reads the ``Budget`` that ``measure`` mak
 
 import functools
 import math
+import os
 import platform
 import shutil
 import time
@@ -60,6 +61,19 @@ def _available() -> list[str]:
     return [*gpus, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
 
 
+def others(name: str) -> tuple[str, ...]:
+    """Further GPUs that folds can be spread over, each as ``CUDA_VISIBLE_DEVICES`` names it to a process of its own.
+
+    Only where ``name`` leaves the choice to us, and only GPUs with as much memory as the first, for which is planned.
+    """
+    if name not in ("auto", "cuda") or not torch.cuda.is_available():
+        return ()
+    count = torch.cuda.device_count()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count)))).split(",")[:count]
+    rooms = [torch.cuda.get_device_properties(index).total_memory for index in range(count)]
+    return tuple(name.strip() for name, room in list(zip(visible, rooms, strict=True))[1:] if room >= rooms[0])
+
+
 def prepare(device: torch.device, deterministic: bool) -> None:
     """Set torch's process-wide switches: all cores of this process, and repeatable kernels if asked for."""
     torch.set_num_threads(machine.cores())
@@ -75,12 +89,13 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 
 
-def measure(device: torch.device, folder: Path) -> Budget:
+def measure(device: torch.device, folder: Path, accelerators: int = 1) -> Budget:
     """Measure the machine; what a user may choose (preset, hours, folds, determinism) keeps its default.
 
     Args:
         device: Where training will run.
         folder: The run folder or an existing one above it; its disk is looked at.
+        accelerators: How many like it there are.
     """
     prepare(device, deterministic=False)
     precisions = [p for p in _candidates(device) if p == "fp32" or computes_right(device, p)]
@@ -92,6 +107,7 @@ def measure(device: torch.device, folder: Path) -> Budget:
         device=str(device),
         device_name=_name(device),
         cores=machine.cores(),
+        accelerators=accelerators,
         memory_bytes=torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else ram,
         ram_bytes=ram,
         disk_bytes=shutil.disk_usage(folder).free,

@@ -18,7 +18,7 @@ from autoseg.errors import ResourceError
 from autoseg.events import Event
 from autoseg.learn import device as machine
 from autoseg.learn import memory
-from autoseg.learn.loader import CaseSource
+from autoseg.learn.cases import CaseSource
 from autoseg.learn.loop import Store, Task, train
 from planners.contracts import NetworkPlan, TrainingPlan
 

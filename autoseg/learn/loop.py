@@ -13,7 +13,8 @@ import torch
 
 from autoseg.events import Event, Notify, silent
 from autoseg.learn import memory
-from autoseg.learn.loader import Batches, PatchSource, drawn_cases
+from autoseg.learn.cases import PatchSource
+from autoseg.learn.loader import Batches
 from autoseg.learn.monitor import Look, Score, due, hastened, stands_still
 from autoseg.learn.recovery import (
     CollapsedError,
@@ -23,11 +24,13 @@ from autoseg.learn.recovery import (
     started,
     worth_restarting,
 )
+from autoseg.learn.sampling import drawn_cases
 from autoseg.learn.saving import Saver, Store
 from autoseg.learn.schedule import learning_rate, progress
 from autoseg.learn.state import TrainingState
 from autoseg.learn.step import Outcome, Update
-from autoseg.learn.task import Task, Trained
+from autoseg.learn.task import Surroundings, Task, Trained
+from autoseg.learn.team import ALONE, Team
 from planners.contracts import TrainingPlan
 
 __all__ = ["Store", "Task", "Trained", "train"]
@@ -43,6 +46,7 @@ def train(
     device: torch.device,
     notify: Notify = silent,
     monitor: Score | None = None,
+    team: Team = ALONE,
 ) -> Trained:
     """Train a network to the end of its plan, from its last checkpoint if there is one.
 
@@ -53,17 +57,19 @@ def train(
         device: Where to train.
         notify: Called after every step; may raise ``Interrupted``.
         monitor: Scores the averaged weights on whole volumes, so that the job can end early; None: it never does.
+        team: Who else trains the same network, at the same time; alone unless said otherwise.
 
     Raises:
         Interrupted: From ``notify``; everything is saved.
         ResourceError: Training diverged again and again, or a single sample does not fit into memory.
     """
+    around = Surroundings(source, store, device, notify, monitor, team)
     with memory.recycling():
         state = started(task, store, device)
-        task = _from_now_on(task, state)
+        task = _from_now_on(task, around, state)
         while state.share < 1.0:
             try:
-                _run(task, source, store, state, device, notify, monitor)
+                _run(task, around, state)
             except DivergedError as diverged:
                 state = rolled_back(task, store, state, device, diverged)
                 _warn(task, state, f"{diverged}; back to step {state.step} at {_rate(state)}", notify)
@@ -73,70 +79,67 @@ def train(
         return _outcome(state)
 
 
-def _run(
-    task: Task,
-    source: PatchSource,
-    store: Store,
-    state: TrainingState,
-    device: torch.device,
-    notify: Notify,
-    monitor: Score | None,
-) -> None:
+def _run(task: Task, around: Surroundings, state: TrainingState) -> None:
     """Step until the job is done. All else in this module serves these lines."""
-    plan, saver = _since_restart(task.training, state), Saver(store, task.key, task.training.checkpoint_s)
-    update, seconds, waited_s = Update(task.network, plan, source.members), _clock(state.seconds), state.waited_s
-    with Batches(source, plan, device, task.seed, state.step) as batches, saver.when_interrupted(state):
+    plan, saver = _since_restart(task.training, state), Saver(around.store, task.key, task.training.checkpoint_s)
+    update = Update(task.network, plan, around.source.members, around.team)
+    seconds, waited_s = _clock(state.seconds), state.waited_s
+    with (
+        Batches(around.source, plan, around.device, task.seed, state.step, around.team) as batches,
+        saver.when_interrupted(state),
+    ):
         while state.share < 1.0:
             rate = learning_rate(plan, state.share) * state.rate_factor
             images, classes = batches.next()
             outcome = update(state, images, classes, rate)
             state.step += 1
-            state.seconds, state.waited_s = seconds(), waited_s + batches.waited_s
+            state.seconds, state.waited_s = around.team.agree(seconds(), around.device), waited_s + batches.waited_s
             state.share = hastened(progress(plan, state.step, state.seconds - state.restarted_s), state.ending)
             state.note(outcome, rate, plan.ema_decay)
-            _judge(task, source, state, outcome, notify)
-            if monitor is not None and due(state.looks, state.share):
-                _look(task, state, monitor, notify)
+            _judge(task, around, state, outcome)
+            _look(task, around, state)
             saver.save_if_due(state)
-            notify(_progress(task, state, outcome.loss))
+            around.notify(_progress(task, state, outcome.loss))
         saver.save(state)
 
 
-def _judge(task: Task, source: PatchSource, state: TrainingState, outcome: Outcome, notify: Notify) -> None:
+def _judge(task: Task, around: Surroundings, state: TrainingState, outcome: Outcome) -> None:
     """Name the cases of a step that was left out, and stop where going on makes no sense.
 
     Raises:
         DivergedError, CollapsedError: See there.
     """
     if not math.isfinite(outcome.loss):
-        cases = ", ".join(drawn_cases(source, task.training.batch, task.seed, state.step - 1))
+        cases = ", ".join(drawn_cases(around.source, task.training.batch, task.seed, state.step - 1))
         problem = f"loss or gradient at step {state.step} was not a finite number (patches of {cases})"
         if state.strikes >= STRIKES:
             raise DivergedError(f"{problem}, {STRIKES} times in a row")
         if task.training.precision != "fp16":  # whose gradients overflow now and then, and are scaled down
-            _warn(task, state, f"{problem}; the step is left out", notify)
+            _warn(task, state, f"{problem}; the step is left out", around.notify)
     if worth_restarting(state):
         raise CollapsedError(f"the network called no voxel foreground in {state.watch.looks} batches that hold some")
 
 
-def _look(task: Task, state: TrainingState, monitor: Score, notify: Notify) -> None:
-    """Score the monitor cases; where they stand still, begin the ending."""
-    state.looks.append(Look(state.step, monitor(state.average)))
+def _look(task: Task, around: Surroundings, state: TrainingState) -> None:
+    """Now and then score the monitor cases; where they stand still, begin the ending."""
+    if around.monitor is None or not due(state.looks, state.share):
+        return
+    state.looks.append(Look(state.step, around.watched(state.average)))
     if state.ending is None and stands_still(state.looks, state.share):
         state.ending = state.share
         detail = f"{len(state.looks[-1].dice)} monitor cases stand still: the rest of the schedule is hastened"
-        notify(Event(stage=task.name, what="note", done=state.step, unit="step", detail=detail))
+        around.notify(Event(stage=task.name, what="note", done=state.step, unit="step", detail=detail))
 
 
 # ---------------------------------------------------------------------------------------------------------- time
 
 
-def _from_now_on(task: Task, state: TrainingState) -> Task:
+def _from_now_on(task: Task, around: Surroundings, state: TrainingState) -> Task:
     """The task with its time limit counted from the job's first start; a finished job gets no more time."""
     seconds = task.training.seconds
     if seconds is None:
         return task
-    limit_s = state.seconds + (seconds if state.share < 1.0 else 0.0)
+    limit_s = around.team.agree(state.seconds + (seconds if state.share < 1.0 else 0.0), around.device)
     return replace(task, training=task.training.model_copy(update={"seconds": limit_s}))
 
 

@@ -18,6 +18,7 @@ from autoseg.learn import memory, networks
 from autoseg.learn.device import autocast
 from autoseg.learn.losses import LOSSES, coarsen, supervision_weights
 from autoseg.learn.state import Outcome, TrainingState
+from autoseg.learn.team import ALONE, Team
 from planners.contracts import NetworkPlan, TrainingPlan
 
 
@@ -29,18 +30,20 @@ class Update:
         network: What is trained.
         plan: How.
         members: Class indices of each target.
+        team: Who else computes samples of the same batch.
     """
 
     network: NetworkPlan
     plan: TrainingPlan
     members: Sequence[Sequence[int]]
+    team: Team = ALONE
 
     def __call__(self, state: TrainingState, images: Tensor, classes: Tensor, rate: float) -> Outcome:
         """Update the weights once, or leave it out where loss or gradient are no finite numbers.
 
         Args:
             state: Changed in place.
-            images: (B, C, …) float32.
+            images: (B, C, …) float32; of a team's batch, the samples of this member.
             classes: (B, …) class indices, ``IGNORED`` where nothing is annotated.
             rate: The learning rate.
 
@@ -50,7 +53,7 @@ class Update:
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         images = images.contiguous(memory_format=networks.layout(images.device, self.network.dimension))
-        outcome = self._fitting(state, images, classes)
+        outcome = self._shared(state, self._fitting(state, images, classes), images.device)
         state.scaler.unscale_(state.optimizer)
         norm = nn.utils.clip_grad_norm_(state.network.parameters(), self.plan.gradient_clip)
         finite = math.isfinite(outcome.loss) and (self.plan.precision == "fp16" or bool(torch.isfinite(norm)))
@@ -75,13 +78,21 @@ class Update:
             state.optimizer.zero_grad(set_to_none=True)
             memory.give_back(images.device)
 
+    def _shared(self, state: TrainingState, outcome: Outcome, device: torch.device) -> Outcome:
+        """The gradient and the outcome of the whole team's batch."""
+        facts = torch.tensor([outcome.loss, outcome.drawn, outcome.found], device=device)
+        gradients = (parameter.grad for parameter in state.network.parameters() if parameter.grad is not None)
+        self.team.add((facts, *gradients))
+        loss, drawn, found = facts.tolist()
+        return outcome if self.team.size == 1 else Outcome(loss, drawn > 0, found > 0)
+
     def _gradient(self, state: TrainingState, images: Tensor, classes: Tensor) -> Outcome:
         loss, drawn, found = 0.0, False, False
         pieces = zip(images.tensor_split(state.pieces), classes.tensor_split(state.pieces), strict=True)
         for some, truth in pieces:
             with autocast(some.device, self.plan.precision):
                 outputs = self._outputs(state.network, some)
-            part = self._loss(outputs, truth) * (len(some) / len(images))
+            part = self._loss(outputs, truth) * (len(some) / self.plan.batch)
             state.scaler.scale(part).backward()
             loss += float(part.detach())
             drawn = drawn or bool((truth > 0).any())

@@ -3,10 +3,15 @@
 import hashlib
 from dataclasses import dataclass
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from autoseg.learn.monitor import Look
+from autoseg.events import Notify
+from autoseg.learn.cases import PatchSource
+from autoseg.learn.monitor import Look, Score
+from autoseg.learn.saving import Store
 from autoseg.learn.state import Point
+from autoseg.learn.team import Team
 from planners.contracts import NetworkPlan, TrainingPlan
 
 
@@ -32,6 +37,32 @@ class Task:
         choices = self.training.model_copy(update={"seconds": None, "checkpoint_s": 0.0})
         text = f"{self.network.model_dump_json()}{choices.model_dump_json()}{self.seed}"
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where and with what a job is trained.
+
+    Attributes:
+        source: The cases to train on.
+        store: Where checkpoints are kept.
+        device: Where the network is.
+        notify: Called after every step; may raise ``Interrupted``.
+        monitor: Scores the averaged weights on whole volumes, so that the job can end early; None: it never does.
+        team: Who else trains the same network.
+    """
+
+    source: PatchSource
+    store: Store
+    device: torch.device
+    notify: Notify
+    monitor: Score | None
+    team: Team
+
+    def watched(self, network: nn.Module) -> tuple[float, ...]:
+        """What the monitor cases score, as the team's leader finds; empty without any."""
+        scores = () if self.monitor is None else self.monitor(network)
+        return tuple(self.team.agree(score, self.device) for score in scores)
 
 
 @dataclass(frozen=True)

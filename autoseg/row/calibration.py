@@ -39,7 +39,8 @@ def calibrate(
     """
     device = machine.resolve(settings.device)
     notify(Event(stage="budget", what="note", detail=f"measuring {device}"))
-    budget = machine.measure(device, folder).model_copy(
+    accelerators = 1 + len(machine.others(settings.device))
+    budget = machine.measure(device, folder, accelerators).model_copy(
         update={
             "preset": settings.preset,
             "hours": settings.hours,

@@ -13,12 +13,12 @@ INFERENCE_MARGIN = 1.5
 
 
 def seconds_for(
-    job: Job, open_jobs: int, plan: Plan, dataset: Dataset, settings: Settings, worked_s: float
+    job: Job, rounds: int, plan: Plan, dataset: Dataset, settings: Settings, worked_s: float
 ) -> float | None:
-    """Seconds of training for the next of ``open_jobs`` jobs; None where the plan's steps alone decide.
+    """Seconds of training for the next job; None where the plan's steps alone decide.
 
-    What is left of the hours, less what remains to be predicted and reported, is shared equally by the open jobs.
-    Time that an earlier job did not use thus goes to the later ones.
+    What is left of the hours, less what remains to be predicted and reported, is shared equally by the open jobs, of
+    which each accelerator trains ``rounds``. Time that an earlier job did not use thus goes to the later ones.
     """
     planned = plan.configuration(job.configuration).training.seconds
     if settings.hours is None or settings.deterministic or planned is None:
@@ -31,4 +31,4 @@ def seconds_for(
     closing_s = inference_s * (len(dataset.cases) - development) * members
     closing_s += max(CLOSING_S, CLOSING_SHARE * settings.hours * 3600)
     left_s = settings.hours * 3600 - worked_s - closing_s
-    return max(1.0, left_s / max(1, open_jobs) - own_validation_s)
+    return max(1.0, left_s / max(1, rounds) - own_validation_s)

@@ -31,8 +31,9 @@ from autoseg.events import Event, Notify, silent
 from autoseg.job import Job
 from autoseg.learn import device as devices
 from autoseg.learn import infer, loop, memory, networks
-from autoseg.learn.loader import CaseSource
+from autoseg.learn.cases import CaseSource
 from autoseg.learn.monitor import Score
+from autoseg.learn.team import ALONE, Team
 from autoseg.outoffold import read_out_of_fold, write_out_of_fold
 from autoseg.postprocessing import segment
 from autoseg.scoring import dice_of
@@ -40,7 +41,7 @@ from autoseg.volumes.labels import Classes, one_hot
 from autoseg.volumes.preparation import prepare_labels, restore_probabilities
 from autoseg.workspace import JobFolder, PreparedFolder
 
-algorithm_version = 2
+algorithm_version = 3
 
 CACHE_SHARE = 0.4
 """Of the free memory that may hold cases while training."""
@@ -57,6 +58,7 @@ def train(
     *,
     first_stage: Callable[[int], JobFolder] | None = None,
     notify: Notify = silent,
+    team: Team = ALONE,
 ) -> TrainedModel:
     """Train the job to its end, then predict its validation cases.
 
@@ -66,19 +68,18 @@ def train(
         out: The job's folder.
         first_stage: Where each fold of the previous stage has its predictions; needed where the configuration has one.
         notify: Called after each step and each predicted case.
+        team: Who else trains this job at the same time; this process leads.
 
     Raises:
         Interrupted: From ``notify``; everything is saved, and the same call goes on.
         ResourceError: Training diverged again and again.
         UnreadableFile: A prepared case is missing or damaged.
     """
-    device = devices.resolve(job.budget.device)
-    devices.prepare(device, job.budget.deterministic)
-    task = loop.Task(job.chosen.network, job.schedule, job.seed, str(job))
+    device = _device(job, team)
     store = loop.Store(lambda: generations.load(out.checkpoint), lambda write: generations.save(out.checkpoint, write))
     previous = None if first_stage is None else _previous(job, folder, first_stage)
     monitor = _monitor(job, device, folder, previous) if job.monitors else None
-    trained = loop.train(task, _source(job, folder, previous), store, device, notify, monitor)
+    trained = loop.train(_task(job), _source(job, folder, previous), store, device, notify, monitor, team)
     digest = _publish(trained.weights, out)
     network = networks.build(job.chosen.network)
     network.load_state_dict(trained.weights)
@@ -112,6 +113,41 @@ def train(
     )
 
 
+def follow(
+    job: Job,
+    folder: PreparedFolder,
+    out: JobFolder,
+    team: Team,
+    *,
+    first_stage: Callable[[int], JobFolder] | None = None,
+    notify: Notify = silent,
+) -> None:
+    """Train the job together with the process that leads the team, which alone saves, predicts and reports.
+
+    Args:
+        job: What to train.
+        folder: The prepared cases.
+        out: The job's folder.
+        team: The place of this process.
+        first_stage: As for ``train``.
+        notify: Called after each step.
+    """
+    previous = None if first_stage is None else _previous(job, folder, first_stage)
+    store = loop.Store(lambda: generations.load(out.checkpoint), lambda write: None)
+    monitor = (lambda network: (0.0,) * len(job.monitors)) if job.monitors else None  # the leader's scores count
+    loop.train(_task(job), _source(job, folder, previous), store, _device(job, team), notify, monitor, team)
+
+
+def _task(job: Job) -> loop.Task:
+    return loop.Task(job.chosen.network, job.schedule, job.seed, str(job))
+
+
+def _device(job: Job, team: Team) -> torch.device:
+    device = team.device(devices.resolve(job.budget.device))
+    devices.prepare(device, job.budget.deterministic)
+    return device
+
+
 def clean(out: JobFolder) -> None:
     """Remove the checkpoints of a job whose record is safely written."""
     shutil.rmtree(out.checkpoint, ignore_errors=True)
@@ -140,7 +176,7 @@ def _source(job: Job, folder: PreparedFolder, previous: Previous | None = None) 
         return _open(folder.image(job.chosen.name, case)), _open(folder.label(job.chosen.name, case))
 
     labels = job.dataset.labels
-    room = int(CACHE_SHARE * machine.ram_bytes())
+    room = int(CACHE_SHARE * machine.ram_bytes() / job.budget.accelerators)
     return CaseSource(job.training, load, labels.members, labels.ignore_index, previous, cache_bytes=room)
 
 

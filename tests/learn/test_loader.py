@@ -1,8 +1,9 @@
-import numpy as np
 import pytest
 import torch
 
-from autoseg.learn.loader import Batches, CaseSource, sample
+from autoseg.learn import loader
+from autoseg.learn.cases import CaseSource
+from autoseg.learn.loader import Batches
 from autoseg.learn.losses import IGNORED
 from planners.contracts import Augmentation
 from tests.learn.tiny import STILL, ball_case, source, training_plan
@@ -43,58 +44,6 @@ def test_two_dimensional_patches_are_slices():
     assert labels.shape == (2, 8, 8)
 
 
-def test_two_dimensional_affine_never_leaves_the_slice():
-    always = Augmentation(rotation_probability=1.0, scale_probability=1.0)
-    image = np.arange(1, 4, dtype=np.float32)[:, None, None] * np.ones((3, 40, 40), np.float32)
-    cases = CaseSource(("a",), lambda case: (image[None], np.ones((3, 40, 40), np.uint8)), ((1,),))
-    for index in range(10):
-        drawn = sample(cases, training_plan(2, augmentation=always), (0, 0, index)).image
-        assert len(set(np.unique(drawn)) - {0.0}) == 1
-
-
-def test_foreground_fraction_and_balance():
-    labels = np.zeros((40, 40, 40), np.uint8)
-    labels[30, 30, 30], labels[5:9, 5:9, 5:9] = 1, 2  # one voxel against 64
-    image = np.zeros((1, 40, 40, 40), np.float32)
-    cases = CaseSource(("a",), lambda case: (image, labels), ((1,), (2,)))
-    plan = training_plan(foreground_fraction=1.0, augmentation=STILL)
-    seen = [np.unique(sample(cases, plan, (0, 0, i)).labels) for i in range(200)]
-    assert all(values.max() > 0 for values in seen)
-    assert 0.4 < np.mean([1 in values for values in seen]) < 0.6
-    plan = training_plan(foreground_fraction=0.3, augmentation=STILL)
-    share = np.mean([sample(cases, plan, (0, 0, i)).labels.max() > 0 for i in range(300)])
-    assert 0.25 < share < 0.5
-
-
-def test_ignored_voxels_are_marked_and_patches_lie_where_something_is_annotated():
-    labels = np.full((30, 30, 30), 2, np.uint8)
-    labels[10:12, 10:12, 10:12] = 1
-    labels[9, 9, 9] = 0
-    image = np.zeros((1, 30, 30, 30), np.float32)
-    cases = CaseSource(("a",), lambda case: (image, labels), ((1,),), ignore_index=2)
-    plan = training_plan(foreground_fraction=0.0, augmentation=STILL)
-    for index in range(30):
-        drawn = sample(cases, plan, (0, 0, index)).labels
-        assert set(np.unique(drawn)) <= {IGNORED, 0, 1}
-        assert (drawn != IGNORED).any()
-
-
-def test_the_cache_stays_under_its_limit():
-    image, labels = np.zeros((1, 10, 10, 10), np.float32), np.zeros((10, 10, 10), np.uint8)
-    opened = []
-
-    def load(case):
-        opened.append(case)
-        return image, labels
-
-    cases = CaseSource(("a", "b"), load, ((1,),), cache_bytes=5000)
-    for _ in range(3):
-        for case in "ab":
-            cases.read(case, (0, 0, 0), (2, 2, 2))
-    assert opened == ["a", "b"]
-    assert list(cases._kept) == ["a"]
-
-
 def test_an_error_in_the_thread_reaches_the_caller():
     def load(case):
         raise OSError(f"cannot open {case}")
@@ -132,16 +81,30 @@ def test_masks_turn_with_the_image_are_disturbed_and_keep_their_intensities():
     assert any(not torch.equal(images[:, 1], (labels == 1).float()) for images, labels in batches)
 
 
-def test_predictions_of_a_previous_stage_stay_under_their_limit():
-    asked = []
-    cases = {name: ball_case(seed) for seed, name in enumerate("abc")}
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_many_threads_read_what_one_reads(monkeypatch, dimension):
+    plan = training_plan(dimension, batch=5, augmentation=Augmentation(mirror_axes=(0, 1)))
+    alone = take(plan, 0, 4)
+    monkeypatch.setattr(loader, "readers", lambda device: 6)
+    together = take(plan, 0, 4)
+    for one, other in zip(alone, together, strict=True):
+        assert torch.equal(one[0], other[0])
+        assert torch.equal(one[1], other[1])
 
-    def previous(case):
-        asked.append(case)
-        return cases[case][1]
 
-    room = 8 * cases["a"][1].nbytes  # a quarter of it holds two of the three
-    source = CaseSource(tuple("abc"), cases.__getitem__, ((1,),), previous=previous, cache_bytes=room)
-    for case in "abacab":
-        assert source.read(case, (0, 0, 0), (4, 4, 4))[0].shape == (2, 4, 4, 4)
-    assert asked == ["a", "b", "c", "b"]
+def test_cores_that_do_not_train_read(monkeypatch):
+    monkeypatch.setattr(loader.machine, "cores", lambda: 6)
+    assert loader.readers(CPU) == 1
+    assert loader.readers(torch.device("cuda")) == 5
+    monkeypatch.setattr(loader.machine, "cores", lambda: 64)
+    assert loader.readers(torch.device("cuda")) == loader.MOST_READERS
+    monkeypatch.setattr(loader.machine, "cores", lambda: 1)
+    assert loader.readers(torch.device("cuda")) == 1
+
+
+def test_an_augmented_sample_does_not_depend_on_the_rest_of_its_batch():
+    always = Augmentation(mirror_axes=(0,), rotation_probability=1.0, noise_probability=1.0, gamma_probability=1.0)
+    pair = take(training_plan(batch=2, augmentation=always), 3, 1)[0]
+    alone = take(training_plan(batch=1, augmentation=always), 3, 1)[0]
+    torch.testing.assert_close(pair[0][:1], alone[0])
+    assert torch.equal(pair[1][:1], alone[1])

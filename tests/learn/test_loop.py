@@ -7,7 +7,7 @@ import torch
 
 from autoseg.errors import Interrupted, ResourceError
 from autoseg.learn import checkpoint, recovery
-from autoseg.learn.loader import CaseSource
+from autoseg.learn.cases import CaseSource
 from autoseg.learn.loop import Store, Task, train
 from planners.contracts import Augmentation
 from tests.learn.tiny import STILL, network_plan, source, training_plan

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autoseg.learn.loader import CaseSource
+from autoseg.learn.cases import CaseSource
 from planners.contracts import Augmentation, NetworkPlan, TrainingPlan
 
 STILL = Augmentation(

@@ -11,7 +11,7 @@ RUN = made.run()
 HOURS = 2.0
 
 
-def seconds(open_jobs, worked_s=0.0, limit_s=600.0, **settings):
+def seconds(rounds, worked_s=0.0, limit_s=600.0, **settings):
     plan = RUN.plan
     timed = [
         c.model_copy(update={"training": c.training.model_copy(update={"seconds": limit_s})})
@@ -19,12 +19,12 @@ def seconds(open_jobs, worked_s=0.0, limit_s=600.0, **settings):
     ]
     plan = plan.model_copy(update={"configurations": tuple(timed)})
     asked = Settings(**{"hours": HOURS, **settings})
-    return seconds_for(Job(plan.configurations[0].name, 0), open_jobs, plan, RUN.dataset, asked, worked_s)
+    return seconds_for(Job(plan.configurations[0].name, 0), rounds, plan, RUN.dataset, asked, worked_s)
 
 
-@pytest.mark.parametrize("open_jobs", [1, 2, 5])
-def test_all_jobs_together_leave_time_for_the_end(open_jobs):
-    assert 0 < seconds(open_jobs) * open_jobs < (1 - CLOSING_SHARE) * HOURS * 3600
+@pytest.mark.parametrize("rounds", [1, 2, 5])
+def test_all_jobs_together_leave_time_for_the_end(rounds):
+    assert 0 < seconds(rounds) * rounds < (1 - CLOSING_SHARE) * HOURS * 3600
 
 
 def test_an_early_end_of_one_job_gives_the_others_more():
