@@ -155,16 +155,21 @@ def class_of(labels: LabelSet) -> dict[int, int]:
     return classes
 
 
-def to_classes(label: np.ndarray, classes: dict[int, int]) -> np.ndarray:
+def to_classes(label: np.ndarray, classes: Mapping[int, int], counts: Mapping[int, int] | None = None) -> np.ndarray:
     """Translate values by ``classes`` (value -> class index); same shape, uint8 or, beyond 255 classes, uint16.
 
     >>> to_classes(np.array([0, 255], np.uint8), {0: 0, 255: 1})
     array([0, 1], dtype=uint8)
 
+    Args:
+        label: Whole numbers of any shape; returned as it is where nothing changes.
+        classes: Of each value.
+        counts: Voxels per value, where they are known: of the label, or of a larger one that it is a part of.
+
     Raises:
         LabelError: A value has no class.
     """
-    counts = count_values(label)
+    counts = count_values(label) if counts is None else counts
     unknown = [value for value in counts if value not in classes]
     if unknown:
         listed = ", ".join(f"{value} ({counts[value]} voxels)" for value in unknown[:5])

@@ -8,10 +8,11 @@ import numpy as np
 from autoseg.contracts import Coding, LabelSet
 from autoseg.errors import LabelError
 from autoseg.intake import values
+from autoseg.intake.drawing import Drawing
 from autoseg.intake.findings import Finding
 from autoseg.intake.masks import Annotation, LooksLikeImage
 from autoseg.intake.values import Sorted, Tally
-from autoseg.labelling import class_of, infer, spelled, to_classes
+from autoseg.labelling import class_of, infer, spelled
 
 _LISTED = 5
 
@@ -42,7 +43,7 @@ class Classed:
     """A mask in class indices.
 
     Attributes:
-        classes: (z, y, x) uint8 or uint16.
+        drawn: What is drawn, uint8 or uint16.
         labels: What they refer to.
         coding: How the file holds them.
         tallies: The values of the file.
@@ -50,7 +51,7 @@ class Classed:
         findings: What is told of them.
     """
 
-    classes: np.ndarray
+    drawn: Drawing
     labels: LabelSet
     coding: Coding
     tallies: tuple[Tally, ...]
@@ -80,7 +81,8 @@ def classify(annotation: Annotation, declared: LabelSet | None, agreed: Agreed |
     coding, label = annotation.coding, annotation.values
     if agreed is not None and agreed.labels.coding == "rgb" and coding == "values":
         coding, label = "rgb", _as_grey_colours(label)
-    tallies = values.tally(label, coding)
+    drawn = Drawing.of(label)
+    tallies = values.tally(label, drawn.voxels, coding)
     found = _sorted(tallies, coding, declared, agreed, snap)
     labels = agreed.labels if agreed else declared or infer({*found.labels, 0}, coding=coding)
     classes = class_of(labels)
@@ -91,7 +93,7 @@ def classify(annotation: Annotation, declared: LabelSet | None, agreed: Agreed |
     elif agreed is not None:  # the first look at a case leaves it to the others what its strays are
         finding = values.judge(tallies, found, coding, snap=True)[1]
     findings = () if finding is None else (finding,)
-    return Classed(to_classes(label, classes), labels, coding, tallies, found.nearest, findings)
+    return Classed(drawn.translated(classes), labels, coding, tallies, found.nearest, findings)
 
 
 def _sorted(

@@ -5,7 +5,7 @@ Only here may anything go wrong with a case without the others noticing: whateve
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,15 +14,15 @@ import numpy as np
 from autoseg import formats, records
 from autoseg.contracts import Case, CaseScan, Coding, LabelSet
 from autoseg.errors import AutosegError, DataError, DoesNotFit, LabelError, RefusedError, ResourceError
-from autoseg.intake import auditing, picture, scanning
+from autoseg.intake import auditing, picture, scanning, targets
 from autoseg.intake.auditing import Finding, Loaded, MisplacedLabel, Reading
 from autoseg.intake.classing import Agreed, Undeclared, classify
+from autoseg.intake.drawing import Drawing
 from autoseg.intake.masks import Annotation, LooksLikeImage
 from autoseg.intake.structures import Combination
 from autoseg.intake.values import Tally
 from autoseg.labelling import MOST_LABELS, as_whole_numbers, count_values
 from autoseg.volumes import identity
-from autoseg.volumes.labels import bounding_slices
 from autoseg.workspace import DatasetFolder
 
 _DISK_RESERVE_BYTES = 256 * 2**20
@@ -161,13 +161,13 @@ def _with_structures(task: Task, loaded: Loaded) -> Examined:
     combined = loaded.annotation.combined if loaded.annotation else None
     if combined is None:
         raise ValueError("no combinations")
-    inside = scanning.foreground(combined.numbers, len(combined.combinations), bounding_slices(combined.numbers))
+    inside = scanning.foreground(Drawing.of(combined.numbers), len(combined.combinations))
     scan = scanning.scan(task.case.case, loaded, inside, (), combined.targets)
     remarks = _without_contrast(scan, drawn=bool(combined.combinations))
     if not combined.combinations:
         remarks = (*remarks, Finding("the label is empty: a negative example"))
-    numbers = combined.numbers.astype(np.uint8) if len(combined.combinations) < 256 else combined.numbers
-    _store_both(task, loaded, numbers)
+    kind = np.uint8 if len(combined.combinations) < 256 else np.uint16
+    _store_both(task, loaded, lambda: combined.numbers.astype(kind, copy=False))
     return Examined(
         case=_placed(task.case, loaded),
         findings=(*loaded.findings, *remarks),
@@ -185,12 +185,11 @@ def _with_values(task: Task, loaded: Loaded, annotation: Annotation) -> Examined
     if found.present == (labels.ignore_value,):
         why = Finding("every voxel is marked as not annotated: nothing can be learned", "will be predicted only")
         return _unlabelled(task.case, loaded, why)
-    box = bounding_slices(found.classes)
-    inside = scanning.foreground(found.classes, len(labels.labels), box)
-    measured = scanning.targets(found.classes, labels, box)
+    inside = scanning.foreground(found.drawn, len(labels.labels))
+    measured = targets.measure_all(found.drawn, labels)
     scan = scanning.scan(task.case.case, loaded, inside, found.present, measured)
     remarks = _judge(scan, labels)
-    _store_both(task, loaded, found.classes)
+    _store_both(task, loaded, found.drawn.whole)
     return Examined(
         case=_placed(task.case, loaded),
         findings=(*loaded.findings, *found.findings, *remarks),
@@ -209,10 +208,11 @@ def _placed(case: Case, loaded: Loaded) -> Case:
     return case if case.reference == loaded.reference else case.model_copy(update={"reference": loaded.reference})
 
 
-def _store_both(task: Task, loaded: Loaded, classes: np.ndarray) -> None:
+def _store_both(task: Task, loaded: Loaded, label: Callable[[], np.ndarray]) -> None:
+    """Where volumes are stored, store both; only then is the label needed in full."""
     if task.out is not None:
         store(task.out.image(task.case.case), loaded.image)
-        store(task.out.label(task.case.case), classes)
+        store(task.out.label(task.case.case), label())
 
 
 def _drawn(task: Task, error: MisplacedLabel) -> Examined:

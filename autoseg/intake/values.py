@@ -51,9 +51,12 @@ class Sorted:
     nearest: Mapping[int, int]
 
 
-def tally(label: np.ndarray, coding: Coding) -> tuple[Tally, ...]:
-    """Count the values of a mask (z, y, x). Solid voxels are counted only where strays are possible at all."""
-    voxels, border = count_values(label), count_values(_border(label))
+def tally(label: np.ndarray, voxels: Mapping[int, int], coding: Coding) -> tuple[Tally, ...]:
+    """Describe the values of a mask (z, y, x), whose voxels per value have been counted.
+
+    Solid voxels are counted only where strays are possible at all.
+    """
+    border = count_values(_border(label))
     solid = _solid(label) if _may_be_grey(voxels, coding) else {}
     return tuple(Tally(v, n, border.get(v, 0), solid.get(v, 0)) for v, n in voxels.items())
 

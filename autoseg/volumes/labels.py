@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from autoseg.errors import LabelError
+from autoseg.volumes.geometry import as_stored
 from planners.contracts import LabelKind, Spacing
 
 Mask = npt.NDArray[np.bool_]
@@ -136,18 +137,22 @@ def holes(mask: Mask) -> npt.NDArray[np.int32]:
     return np.maximum(inner.astype(np.int32) - 1, 0)  # the padding's pocket is number 1: it holds the first voxel
 
 
-def bounding_slices(mask: Mask | Classes) -> Slices | None:
-    """The smallest box around what is not zero in a mask, or in unsigned class indices; None where all is."""
-    if not mask.size:
+def bounding_slices(values: Mask | npt.NDArray[np.integer]) -> Slices | None:
+    """The smallest box around what is not zero in a mask, or in whole numbers (z, y, x); None where all is."""
+    if not values.size:
         return None
-    spans: list[slice] = []
-    rest = mask
-    for _ in range(3):  # each pass projects away one axis, so that later passes are cheap
-        hit = np.flatnonzero(rest.max(axis=tuple(range(1, rest.ndim))))
+    spans = [slice(0)] * 3
+    axes = sorted(range(3), key=lambda axis: -abs(values.strides[axis]))
+    rest = as_stored(values)  # its axes are those, in this order
+    for axis in axes:  # each pass projects away one axis, so that later passes are cheap
+        hit = np.flatnonzero(np.bitwise_or.reduce(rest, axis=tuple(range(1, rest.ndim))))
         if not len(hit):
             return None
-        spans.append(slice(int(hit[0]), int(hit[-1]) + 1))
-        rest = np.asarray(rest[spans[-1]].max(axis=0))
+        first, last = int(hit[0]), int(hit[-1])
+        rest = np.bitwise_or.reduce(rest[first : last + 1], axis=0)
+        turned = values.strides[axis] < 0
+        start = values.shape[axis] - 1 - last if turned else first
+        spans[axis] = slice(start, start + last - first + 1)
     return (spans[0], spans[1], spans[2])
 
 

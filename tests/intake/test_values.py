@@ -38,6 +38,10 @@ def smoothed(mask, factor=3):
     return np.array(Image.fromarray(mask).resize((mask.shape[1] * factor, mask.shape[0] * factor), Image.BILINEAR))
 
 
+def counted(mask):
+    return tally(mask, count_values(mask), "values")
+
+
 def picture(seed=0, size=SIZE):
     return np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)
 
@@ -148,9 +152,9 @@ def test_a_class_of_specks_in_one_case_is_known_from_the_others(tmp_path, out):
 
 
 def test_declared_labels_snap_only_where_they_are_far_apart():
-    mask = tally(np.array([[[0, 1, 2, 3]]]), "values")
+    mask = counted(np.array([[[0, 1, 2, 3]]]))
     assert not sort_declared(mask, [0, 1, 2], "values").nearest
-    far = tally(np.array([[[0, 255, 250]]]), "values")
+    far = counted(np.array([[[0, 255, 250]]]))
     assert sort_declared(far, [0, 255], "values").nearest == {250: 255}
 
 
@@ -177,9 +181,9 @@ def test_a_declared_label_without_voxels(tmp_path, out):
 
 
 def test_sorting_needs_distance():
-    counted = tally(disc(second=10)[None], "values")
-    assert sort_out([counted], "values").labels == (0, 10, 255)
-    assert judge(counted, sort_out([counted], "values"), "values") == ("", None)
+    mask = counted(disc(second=10)[None])
+    assert sort_out([mask], "values").labels == (0, 10, 255)
+    assert judge(mask, sort_out([mask], "values"), "values") == ("", None)
 
 
 # ------------------------------------------------------------------------------------------------------- numbers

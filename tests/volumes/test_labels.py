@@ -109,9 +109,14 @@ def test_an_empty_mask_stays_empty(shape):
     assert not labels.clean(empty, MM, keep_largest=True, minimum_mm3=5.0, fill_holes=True).any()
 
 
-@given(hnp.arrays(bool, hnp.array_shapes(min_dims=3, max_dims=3, max_side=6)))
-def test_bounding_slices_are_tight(mask):
-    found = labels.bounding_slices(mask)
+@given(
+    hnp.arrays(st.sampled_from([bool, np.int16]), hnp.array_shapes(min_dims=3, max_dims=3, max_side=6), elements={}),
+    st.permutations(range(3)),
+    st.tuples(*[st.sampled_from([slice(None), slice(None, None, -1)])] * 3),
+)
+def test_bounding_slices_are_tight(values, axes, turns):
+    view = values.transpose(axes)[turns]
+    found, mask = labels.bounding_slices(view), view != 0
     if found is None:
         assert not mask.any()
     else:
