@@ -53,6 +53,9 @@ def reoriented(image, codes):
     return image.as_reoriented(nibabel.orientations.ornt_transform(nibabel.io_orientation(image.affine), want))
 
 
+@pytest.mark.fault(
+    18, "images to predict stored in any orientation", "one mask in space; each file on the exact grid of its image"
+)
 @pytest.mark.parametrize("affine", [np.diag([1.0, 1.2, 2.0, 1.0]), OBLIQUE])
 def test_masks_lie_on_the_inputs_grid_however_it_is_stored(exclusive, tmp_path, affine):
     original = nibabel.Nifti1Image(blocks(), affine)
@@ -195,6 +198,7 @@ class TestAgain:
     def again(self, model, folder, options=CPU, names="ab"):
         return predict(model, [case(name) for name in names], folder, folder / "out", options)
 
+    @pytest.mark.fault(94, "masks of the same model and image already there", "kept as they are")
     def test_finished_cases_are_skipped(self, exclusive, folder):
         assert self.again(exclusive, folder) == self.first and self.worked == []
 
@@ -219,6 +223,9 @@ class TestAgain:
         self.again(exclusive, folder, Options("cpu", tta="full", probabilities=True))
         assert self.worked == ["a", "b", "a", "b"]
 
+    @pytest.mark.fault(
+        94, "masks of another model in the output folder", "exit 2 before any work; replaced only with --overwrite"
+    )
     def test_masks_of_another_model_are_kept_unless_told_otherwise(self, folder, tmp_path):
         tiny.make(tmp_path / "other", seed=5)
         other = ModelFolder(tmp_path / "other")
@@ -229,6 +236,7 @@ class TestAgain:
         self.again(other, folder, Options("cpu", overwrite=True))
         assert (folder / "out" / "a.nii.gz").read_bytes() != before and self.worked == ["a", "b"]
 
+    @pytest.mark.fault(94, "a mask of unknown origin in the output folder", "exit 2; never replaced unasked")
     def test_masks_of_unknown_origin_are_kept(self, exclusive, folder):
         (folder / "out" / "provenance" / "a.json").unlink()
         with pytest.raises(UsageError, match="1 files in the output folder, e.g. .*a.nii.gz"):
