@@ -25,6 +25,7 @@ def predict(
     contours: Annotated[
         bool, typer.Option("--contours", help="For DICOM series: RTSTRUCT instead of a segmentation.")
     ] = False,
+    axis4: options.AxisFour = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 if an image is unlike those the model was made from.")
     ] = False,
@@ -34,7 +35,7 @@ def predict(
 
     with shown() as notify:
         made = prediction.predict_folder(
-            model, source, output, prediction.Options(device, tta, probabilities, overwrite, contours), notify
+            model, source, output, prediction.Options(device, tta, probabilities, overwrite, contours, axis4), notify
         )
     failed = [case for case in made.cases if case.status == "failed"]
     strange = [case for case in made.cases if case.ood]

@@ -34,6 +34,7 @@ def run(
     strict: options.Strict = False,
     splits: options.Splits = None,
     layout: options.Layout = None,
+    axis4: options.AxisFour = None,
     replan: options.Replan = False,
     keep_plan: options.KeepPlan = False,
 ) -> None:
@@ -55,6 +56,7 @@ def run(
         strict,
         splits,
         layout,
+        axis4,
     )
     redo = _redo(replan, keep_plan)
     from autoseg import pipeline
@@ -74,10 +76,11 @@ def dataset(
     splits: options.Splits = None,
     snap_labels: options.SnapLabels = False,
     trust_grid: options.TrustGrid = False,
+    axis4: options.AxisFour = None,
     replan: options.Replan = False,
 ) -> None:
     """Find the cases, audit and split them."""
-    asked = options.reading(out, layout, strict, splits, snap_labels, trust_grid)
+    asked = options.reading(out, layout, strict, splits, snap_labels, trust_grid, axis4)
     _stage("dataset", out, replan, source, asked)
 
 

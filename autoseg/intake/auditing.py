@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from autoseg import formats
-from autoseg.contracts import Case
+from autoseg.contracts import Axis4, Case
 from autoseg.errors import DataError, GeometryError
 from autoseg.formats import Structures, Volume
+from autoseg.intake import axis4, frames
 from autoseg.intake.findings import Finding
 from autoseg.intake.gantry import upright
 from autoseg.intake.masks import RGB, Annotation, Reader, open_first
@@ -31,17 +32,21 @@ _MOST_BAD = 0.9  # of a channel's voxels; around a head that was cut out, NaN is
 
 @dataclass(frozen=True)
 class Reading:
-    """What was asked for, and is declared, about labels.
+    """What was asked for, and is declared.
 
     Attributes:
         snap: Stray values become the nearest label, however many there are.
         trust_grid: A label of the image's shape is taken voxel for voxel, whatever its header says.
         declared: The values of the labels are declared.
+        channels: How many are declared, or needed by a model; None: nobody declared any.
+        axis4: What a fourth axis counts, where neither files nor declarations tell.
     """
 
     snap: bool = False
     trust_grid: bool = False
     declared: bool = False
+    channels: int | None = None
+    axis4: Axis4 | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,8 @@ def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
         RefusedError: A file is unsafe to read.
     """
     findings: list[Finding] = []
-    volumes = [_read(root, file, findings) for file in case.images]
+    volumes = [_read(root, file, case.frame, findings) for file in case.images]
+    axis4.require_told(case, volumes, reading.channels, reading.axis4)
     drawn = open_first(root, case, volumes[case.reference])
     reference = _reference(case, volumes, drawn, findings)
     frame = Frame(volumes[reference].grid, volumes[reference].spacing_known, reading.trust_grid)
@@ -150,8 +156,8 @@ def _reference(
     return chosen
 
 
-def _read(root: Path, file: str, findings: list[Finding]) -> Volume:
-    volume = formats.read(root / file)
+def _read(root: Path, file: str, frame: int | None, findings: list[Finding]) -> Volume:
+    volume = formats.read(root / file) if frame is None else frames.at(root / file, frame)
     tell(root, file, volume, findings.append)
     return volume
 

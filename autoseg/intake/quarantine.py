@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from autoseg.contracts import AuditEntry, LabelSet
-from autoseg.errors import UnusableDataset
+from autoseg.errors import UnusableDataset, UsageError
+from autoseg.intake.axis4 import CHOICE
 from autoseg.intake.examination import Examined
 
 LARGEST_QUARANTINE = 0.2
@@ -43,6 +44,23 @@ def require_usable(examined: Sequence[Examined]) -> None:
         )
     if not any(item.case.labelled for item in examined if not item.problem):
         raise _unusable(f"none of the {len(examined)} cases has a label; add masks to learn from", examined)
+
+
+def require_axes_told(examined: Sequence[Examined]) -> None:
+    """Ask, where too many cases to be left out have a fourth axis of unknown meaning.
+
+    Raises:
+        UsageError: With the answers.
+    """
+    asking = [item for item in examined if item.open_axis4]
+    if len(asking) <= LARGEST_QUARANTINE * len(examined):
+        return
+    lengths = sorted({item.open_axis4 for item in asking})
+    long = f"{lengths[0]}" if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
+    raise UsageError(
+        f"{len(asking)} of {len(examined)} cases have a fourth axis ({long} long), and nothing says what it counts: "
+        f"add {CHOICE}; a dataset.json that names as many channels tells it too. First: {asking[0].case.images[0]}"
+    )
 
 
 def require_all(examined: Sequence[Examined]) -> None:

@@ -23,7 +23,7 @@ from planners.contracts import Parent, Provenance, StageRecord, Version
 S = TypeVar("S", bound=StageRecord)
 
 SETTINGS_OF: dict[str, tuple[str, ...]] = {
-    "dataset": ("holdout", "folds", "seed", "layout", "splits", "strict", "snap_labels", "trust_grid"),
+    "dataset": ("holdout", "folds", "seed", "layout", "splits", "strict", "snap_labels", "trust_grid", "axis4"),
     "budget": ("device", "preset", "hours", "folds", "deterministic", "device_gb"),
     "plan": ("planner", "configurations", "spacing_mm", "folds"),
     "train": ("seed", "device"),

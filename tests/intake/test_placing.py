@@ -185,7 +185,7 @@ def test_a_channel_elsewhere(tmp_path, out):
 @pytest.mark.fault(38, "a case with more channels than the others", "quarantined; says how many were expected")
 def test_an_odd_number_of_channels(source, out):
     nifti(source / "images" / "case_4.nii.gz", np.stack([noise(), noise(1)], -1))
-    found = entry(run(source, out), "case_4")
+    found = entry(run(source, out, axis4="channel"), "case_4")
     assert (found.verdict, "has 2 channels; expected 1" in found.reason) == ("quarantined", True)
 
 
