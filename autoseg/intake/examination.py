@@ -6,7 +6,7 @@ Only here may anything go wrong with a case without the others noticing: whateve
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +84,7 @@ class Examined:
         swapped: The label looks like an image, and the image like a label.
         undeclared: Values of the label that make the case unusable because they are not declared.
         lost_values: Values of the label of a case that cannot be used for another reason than its label.
+        lost_structures: The same for masks that may overlap: what is drawn there.
         open_axis4: Length of a fourth axis of which nothing says what it counts, for which it cannot be used; 0: none.
     """
 
@@ -102,6 +103,7 @@ class Examined:
     swapped: bool = False
     undeclared: tuple[int, ...] = ()
     lost_values: tuple[int, ...] = ()
+    lost_structures: tuple[str, ...] = ()
     open_axis4: int = 0
 
     @property
@@ -126,7 +128,7 @@ def examine(task: Task) -> Examined:
     except LabelError as error:
         return Examined(task.case, problem=str(error))
     except AutosegError as error:
-        return Examined(task.case, problem=str(error), lost_values=_values_of_label(task))
+        return _without(task, str(error))
     except MemoryError:
         return Examined(task.case, problem="does not fit into memory; crop it, or use a machine with more memory")
     except Exception as error:  # noqa: BLE001  one of the three fences: a strange file must not stop the others
@@ -142,7 +144,7 @@ def _examine(task: Task) -> Examined:
     except Undeclared as error:
         return Examined(task.case, problem=str(error), undeclared=error.values)
     except OpenAxis4 as error:
-        return Examined(task.case, problem=str(error), open_axis4=error.extent, lost_values=_values_of_label(task))
+        return replace(_without(task, str(error)), open_axis4=error.extent)
     except LooksLikeImage as error:
         return _doubtful(task, error)
 
@@ -245,6 +247,24 @@ def _doubtful(task: Task, error: LooksLikeImage) -> Examined:
         return Examined(task.case, problem=str(error))
     said = f"{error}; and the image holds only {len(counts)} different values: are image and label swapped?"
     return Examined(task.case, problem=said, swapped=True)
+
+
+def _without(task: Task, problem: str) -> Examined:
+    """A case that cannot be used, and what others must show if the data set is not to lose it."""
+    lost = _values_of_label(task), _structures_of_label(task)
+    return Examined(task.case, problem=problem, lost_values=lost[0], lost_structures=lost[1])
+
+
+def _structures_of_label(task: Task) -> tuple[str, ...]:
+    """Those with a file of their own in which anything is drawn; files that cannot be read count by their name."""
+    return tuple(each.name for each in task.case.structures if _anything(task.root / each.file))
+
+
+def _anything(file: Path) -> bool:
+    try:
+        return formats.holds_structures(file) or bool(formats.read(file, mask=True).array.any())
+    except (AutosegError, MemoryError):
+        return True
 
 
 def _values_of_label(task: Task) -> tuple[int, ...]:

@@ -87,25 +87,29 @@ def require_classes(examined: Sequence[Examined], declared: LabelSet | None) -> 
     Raises:
         UnusableDataset: With the class and the cases that show it.
     """
-    taught = {value for item in examined if item.scan is not None for value in item.scan.label_values}
-    lost = {value for item in examined for value in item.lost_values} - taught - {0}
+    scans = [item.scan for item in examined if item.scan is not None]
+    lost = {value for item in examined for value in item.lost_values} - {v for s in scans for v in s.label_values} - {0}
     names = {value: str(value) for value in lost}
     if declared is not None:
         names = {label.value: f"{label.name} ({label.value})" for label in declared.labels if label.value in lost}
-    if names:
-        having = [item for item in examined if names.keys() & set(item.lost_values)]
+    drawn = {target.name for scan in scans for target in scan.targets if target.voxels}
+    structures = {name for item in examined for name in item.lost_structures} - drawn
+    if names or structures:
         raise _unusable(
-            f"label {', '.join(names.values())} would be lost: it occurs only in cases that cannot be used; correct "
-            "them, or remove them to do without it:",
+            f"label {', '.join([*names.values(), *sorted(structures)])} would be lost: it occurs only in cases that "
+            "cannot be used; correct them, or remove them to do without it:",
             examined,
-            having,
+            [i for i in examined if names.keys() & set(i.lost_values) or structures & set(i.lost_structures)],
         )
 
 
 def quarantined(item: Examined, problem: str, *, label_is_sound: bool = False) -> Examined:
     """The case, no longer usable; with a sound label, its classes are remembered as lost."""
-    lost = tuple(value for value, _ in item.counts) if label_is_sound else ()
-    return replace(item, problem=problem, scan=None, lost_values=lost)
+    if not label_is_sound:
+        return replace(item, problem=problem, scan=None)
+    values = tuple(value for value, _ in item.counts)
+    structures = tuple(sorted({name for combination in item.combinations or () for name in combination.structures}))
+    return replace(item, problem=problem, scan=None, lost_values=values, lost_structures=structures)
 
 
 def _unusable(
