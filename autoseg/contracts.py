@@ -555,6 +555,7 @@ class ModelCard(Record):
     extent_min_mm: Spacing | None = None  # field of view; null: unknown, as in models made before it was kept
     extent_max_mm: Spacing | None = None
     intensities: tuple[ChannelPopulation, ...] = ()  # per channel; empty: unknown
+    sided: tuple[str, ...] = ()  # targets with a partner on the other side of the body, by name or by mirror symmetry
 
 
 class Model(StageRecord):
