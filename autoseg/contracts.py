@@ -499,6 +499,8 @@ class Prediction(StageRecord):
 
     cases: tuple[PredictedCase, ...]
     holdout: Scores | None = None  # null: nothing was held out
+    left_over: tuple[str, ...] = ()  # images of the input folder that were not taken for images to predict
+    left_over_because: tuple[str, ...] = ()  # one sentence for each
 
 
 class Report(StageRecord):
