@@ -182,16 +182,29 @@ def _fatal(found: layouts.Found, examined: Sequence[Examined], error: DataError)
 
 def unchanged(source: Path, out: DatasetFolder, settings: Settings = Settings()) -> bool:
     """Whether every file below ``source`` still has the size and modification time it had when it was read."""
+    before = remembered(out)
+    return before is not None and before == _stamps(source, settings)
+
+
+def remembered(out: DatasetFolder) -> FileStamps | None:
+    """The files as they were when they were read; None where that is not known."""
     try:
-        before = records.read(out.files, FileStamps)
+        return records.read(out.files, FileStamps)
     except (FileNotFoundError, DataError):
-        return False
-    return before == _stamps(source, settings)
+        return None
 
 
 def remember(source: Path, out: DatasetFolder, settings: Settings = Settings()) -> None:
     """Take the files below ``source``, as they are now, for those that were read."""
     records.write(out.files, _stamps(source, settings))
+
+
+def recall(out: DatasetFolder, before: FileStamps | None) -> None:
+    """Take the files as ``remembered`` gave them for those that were read."""
+    if before is None:
+        out.files.unlink(missing_ok=True)
+    else:
+        records.write(out.files, before)
 
 
 def _stamps(source: Path, settings: Settings, exclude: Path | None = None) -> FileStamps:
