@@ -38,6 +38,14 @@ def test_broken_json(tmp_path, text, said):
         layouts.find(tmp_path)
 
 
+@pytest.mark.fault(56, "a byte order mark before the JSON", "read")
+def test_a_byte_order_mark(tmp_path):
+    write_msd(tmp_path, cases=2)
+    declared = tmp_path / "dataset.json"
+    declared.write_bytes(b"\xef\xbb\xbf" + declared.read_bytes())
+    assert (layouts.find(tmp_path).layout, len(layouts.find(tmp_path).cases)) == ("msd", 2)
+
+
 def test_text_that_says_nan_or_brackets_is_only_text(tmp_path):
     write_msd(tmp_path, cases=1)
     edit(tmp_path, description='NaN, "[[[" and Infinity \\')

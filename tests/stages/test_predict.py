@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from autoseg.contracts import Case
-from autoseg.errors import BusyError, Interrupted, UsageError
+from autoseg.errors import BusyError, Interrupted, RefusedError, UsageError
 from autoseg.stages import predict as stage
 from autoseg.stages.predict import Options, predict
 from autoseg.workspace import ModelFolder
@@ -266,6 +266,19 @@ def test_outputs_never_replace_inputs_or_each_other(exclusive, tmp_path):
         predict(exclusive, [case("a")], tmp_path, tmp_path, Options("cpu", overwrite=True))
     with pytest.raises(UsageError, match="would both write"):
         predict(exclusive, [case("a"), case("a")], tmp_path, tmp_path / "out", CPU)
+
+
+@pytest.mark.fault(
+    12, "a link out of the output folder where a mask is to be written", "refused (exit 6), not followed"
+)
+def test_masks_are_never_written_through_links(exclusive, tmp_path):
+    write_nifti(tmp_path / "a.nii.gz", blocks())
+    (tmp_path / "elsewhere.nii.gz").write_bytes(b"of somebody")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.nii.gz").symlink_to(tmp_path / "elsewhere.nii.gz")
+    with pytest.raises(RefusedError, match="outside"):
+        predict(exclusive, [case("a")], tmp_path, tmp_path / "out", Options("cpu", overwrite=True))
+    assert (tmp_path / "elsewhere.nii.gz").read_bytes() == b"of somebody"
 
 
 def test_two_processes_do_not_share_an_output_folder(exclusive, tmp_path):
