@@ -23,6 +23,7 @@ from autoseg.intake.opening import tell
 from autoseg.intake.placing import Frame, Misplaced, place_channel
 from autoseg.volumes import geometry
 from autoseg.volumes.geometry import Grid
+from autoseg.volumes.misplacement import in_the_body
 from autoseg.volumes.spikes import clipped
 
 __all__ = ["RGB", "Finding", "Loaded", "MisplacedLabel", "Reading", "load"]
@@ -87,8 +88,8 @@ class Loaded:
 class MisplacedLabel(GeometryError):
     """A label lies elsewhere than its image; carries what a picture of that needs."""
 
-    def __init__(self, misplaced: Misplaced, image: np.ndarray, grid: Grid) -> None:
-        super().__init__(str(misplaced))
+    def __init__(self, misplaced: Misplaced, image: np.ndarray, grid: Grid, hint: str = "") -> None:
+        super().__init__(f"{misplaced}; {hint}" if hint else str(misplaced))
         self.misplaced = misplaced
         self.image = image
         self.grid = grid
@@ -121,7 +122,7 @@ def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
         try:
             annotation, label_digests = reader.read(drawn)
         except Misplaced as misplaced:
-            raise MisplacedLabel(misplaced, image[0], frame.grid) from misplaced
+            raise MisplacedLabel(misplaced, image[0], frame.grid, _placed_by_content(misplaced, image, frame)) from None
     own = frame.canonical
     image, annotation, grid = upright(image, annotation, own, findings.append)
     return Loaded(
@@ -136,6 +137,14 @@ def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
         reference=reference,
         tilted=None if grid is own else own,
     )
+
+
+def _placed_by_content(misplaced: Misplaced, image: np.ndarray, frame: Frame) -> str:
+    """What the voxels say of a label whose header places it elsewhere, where it has the image's shape."""
+    if misplaced.array.shape[1:] != frame.grid.shape:
+        return ""
+    label = geometry.canonicalize(misplaced.array, frame.grid)[0]
+    return in_the_body(image[0], label.max(axis=0))
 
 
 def _reference(

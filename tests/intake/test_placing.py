@@ -252,3 +252,19 @@ def test_a_single_slice_among_volumes(source, out):
     assert stored(out, "case_2")[0].shape == (1, 1, 10, 12)
     assert entry(made, "case_2").verdict == "ok"
     assert "outlier" in entry(made, "case_2").kinds
+
+
+@pytest.mark.fault(
+    17, "a label whose voxels are mirrored, under another header", "quarantined; says how it lies in the body"
+)
+def test_a_mirrored_label_is_explained_by_the_body(source, out):
+    image = noise(0)
+    image[:6, :5] += 500
+    nifti(source / "images" / "case_0.nii.gz", image)
+    label = np.zeros(SHAPE, np.uint8)
+    label[2:5, 1:4, 2:5] = 1
+    relabel(source, affine((0, 0, 40)), label[::-1])
+    found = entry(run(source, out), "case_0")
+    assert found.verdict == "quarantined"
+    assert "mirrored along x, 100% of it lies in the body" in found.reason
+    assert "--trust-grid" in found.reason
