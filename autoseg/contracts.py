@@ -27,6 +27,10 @@ from planners.contracts import (
 # ------------------------------------------------------------------------------------------------------ settings
 
 
+Axis4 = Literal["channel", "time"]
+"""What a fourth axis counts: channels of one image, or points in time, each of which is an image of its own."""
+
+
 class Settings(Record):
     """What a user may ask for; the options of ``autoseg run`` are these fields."""
 
@@ -46,6 +50,7 @@ class Settings(Record):
     strict: bool = False  # any case that cannot be used is fatal
     splits: str | None = None  # file with folds to take; null: one in the source folder, or folds of our own
     layout: str | None = None  # how to read the source where it can be read in several ways; null: as it looks
+    axis4: Axis4 | None = None  # of images with a fourth axis; null: as files and declarations tell, else it is asked
 
     @property
     def wishes(self) -> Wishes:
@@ -145,6 +150,7 @@ class Case(Record):
     given_holdout: bool = False  # the source itself sets it apart (imagesTs with labels)
     reference: int = 0  # the image file on whose grid the others, and the label, are brought
     given_fold: int | None = None  # the fold that the source wants it validated in; null: says nothing
+    frame: int | None = None  # the point in time, from 0, where its files hold several; null: they do not
 
     @property
     def label_files(self) -> tuple[str, ...]:
@@ -493,6 +499,8 @@ class Prediction(StageRecord):
 
     cases: tuple[PredictedCase, ...]
     holdout: Scores | None = None  # null: nothing was held out
+    left_over: tuple[str, ...] = ()  # images of the input folder that were not taken for images to predict
+    left_over_because: tuple[str, ...] = ()  # one sentence for each
 
 
 class Report(StageRecord):
@@ -549,6 +557,7 @@ class ModelCard(Record):
     extent_min_mm: Spacing | None = None  # field of view; null: unknown, as in models made before it was kept
     extent_max_mm: Spacing | None = None
     intensities: tuple[ChannelPopulation, ...] = ()  # per channel; empty: unknown
+    sided: tuple[str, ...] = ()  # targets with a partner on the other side of the body, by name or by mirror symmetry
 
 
 class Model(StageRecord):

@@ -7,7 +7,7 @@ holds it already; looking at the report therefore does everything.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -124,11 +124,13 @@ class Row:
             self._allow("dataset", before.parents, asked)
         elif before is not None and dataset.unchanged(self.source, self.workspace.dataset, self.settings):
             return before
+        known = dataset.remembered(self.workspace.dataset)
         with self._locked():
             found = resume.stamp(self._look, asked)
         if before is not None and records.digest(found) != records.digest(before):
-            self.workspace.dataset.files.unlink()  # so that a refused change is seen again next time
-            self._allow("dataset", opening.contents(before), opening.contents(found))
+            files = tuple(opening.changed_files(before, found, known, dataset.remembered(self.workspace.dataset)))
+            dataset.recall(self.workspace.dataset, known)  # so that a refused change is seen again next time
+            self._allow("dataset", opening.contents(before), opening.contents(found), files)
             dataset.remember(self.source, self.workspace.dataset, self.settings)
         records.write(self.workspace.record("dataset"), found)
         self._tell(found)
@@ -365,9 +367,9 @@ class Row:
             return contextlib.nullcontext()  # held since the folder was opened
         return hold(self.workspace.lock, f"run folder {self.workspace.path}")
 
-    def _allow(self, name: str, before: tuple[Parent, ...], now: tuple[Parent, ...]) -> None:
+    def _allow(self, name: str, before: tuple[Parent, ...], now: tuple[Parent, ...], files: Sequence[str] = ()) -> None:
         if self._redo == "nothing":
-            raise resume.changed(name, before, now)
+            raise resume.changed(name, before, now, files)
         self._journal(Event(stage=name, what="note", detail="redone, because what it was made from changed"))
 
     def _tell(self, found: Dataset) -> None:

@@ -6,6 +6,7 @@ from autoseg import layouts, records
 from autoseg.contracts import Model, Prediction
 from autoseg.errors import UsageError
 from autoseg.events import Notify, silent
+from autoseg.intake import frames
 from autoseg.row import resume
 from autoseg.stages.predict import Options, predict
 from autoseg.workspace import ModelFolder
@@ -29,8 +30,11 @@ def predict_folder(
     if output.resolve() == root.resolve():
         raise UsageError(f"{output}: is where the images are; choose another folder for the masks")
     record = records.read(folder.record, Model)
-    cases = layouts.find_inputs(source, [channel.name for channel in record.channels])
+    cases = layouts.find_inputs(source, [channel.name for channel in record.channels], output)
+    unused = layouts.unused_inputs(source, cases, output)
+    cases = frames.inputs_in_time(cases, root) if options.axis4 == "time" else cases
     parents = (Parent(name="model", digest=records.digest(record)),)
     made = resume.stamp(lambda: predict(folder, cases, root, output, options, notify=notify), parents)
-    records.write(output / "predict.json", made)
-    return made
+    told = made.model_copy(update={"left_over": tuple(unused), "left_over_because": tuple(unused.values())})
+    records.write(output / "predict.json", told)
+    return told

@@ -48,13 +48,17 @@ def remove(source):
 @pytest.mark.fault(
     59,
     "files edited, added or removed after planning",
-    "exit 3 with the cases by name and what would be redone; --replan redoes it",
+    "exit 3 with cases and files by name and what would be redone; --replan redoes it",
 )
 @pytest.mark.parametrize(
-    ("change", "case", "says"),
-    [(edit, "slide_003", r"\w+ -> \w+"), (add, "slide_new", r"absent -> \w+"), (remove, "slide_004", r"\w+ -> absent")],
+    ("change", "case", "says", "files"),
+    [
+        (edit, "slide_003", r"\w+ -> \w+", {"masks/slide_003.png: changed"}),
+        (add, "slide_new", r"absent -> \w+", {"images/slide_new.png: added", "masks/slide_new.png: added"}),
+        (remove, "slide_004", r"\w+ -> absent", {"images/slide_004.png: removed", "masks/slide_004.png: removed"}),
+    ],
 )
-def test_changes_are_told_by_name(source, tmp_path, change, case, says):
+def test_changes_are_told_by_name(source, tmp_path, change, case, says, files):
     out = tmp_path / "out"
     _, before = look(source, out)
     change(source)
@@ -62,7 +66,8 @@ def test_changes_are_told_by_name(source, tmp_path, change, case, says):
         with pytest.raises(ChangedInputs, match=rf"case {case}: {says}(.|\n)*would be redone: dataset") as caught:
             look(source, out)
         assert caught.value.exit_code == 3
-        assert "slide_001" not in str(caught.value)
+        lines = {line.strip().partition(",")[0] for line in str(caught.value).splitlines()}
+        assert {line for line in lines if ".png" in line} == files
     _, after = look(source, out, redo="all")
     assert before != after
     assert look(source, out)[1] == after

@@ -177,6 +177,7 @@ def test_the_holdout_changes_nothing_but_its_own_score(finished, source, tmp_pat
     assert scores[0] != scores[1]
 
 
+@pytest.mark.fault(59, "one file edited after preparing", "with --keep-plan only that case is done again")
 def test_a_changed_case_is_named_and_redone_only_on_request(source, tmp_path):
     copied, settings = tmp_path / "source", quick.SETTINGS
     shutil.copytree(source, copied)
@@ -247,6 +248,7 @@ def test_cases_in_different_planes_through_the_whole_row(tmp_path):
         assert np.array_equal(made.affine, image.affine)
 
 
+@pytest.mark.fault(60, "a hand-edited plan", "checked; legal edits are told and kept, others refused")
 def test_an_edited_plan_is_checked_said_aloud_and_kept(source, tmp_path):
     out = quick.prepare(tmp_path / "out")
     with pipeline.opened(out, source, quick.SETTINGS) as row:

@@ -13,6 +13,7 @@ def inspect(
     splits: options.Splits = None,
     snap_labels: options.SnapLabels = False,
     trust_grid: options.TrustGrid = False,
+    axis4: options.AxisFour = None,
     as_json: options.Json = False,
 ) -> None:
     """Show what is in a folder, what is wrong with it and what would be done; writes nothing in it."""
@@ -21,7 +22,12 @@ def inspect(
     from autoseg.inspection import inspect as look
 
     asked = Settings(
-        layout=layout, strict=strict, splits=options.absolute(splits), snap_labels=snap_labels, trust_grid=trust_grid
+        layout=layout,
+        strict=strict,
+        splits=options.absolute(splits),
+        snap_labels=snap_labels,
+        trust_grid=trust_grid,
+        axis4=axis4,
     )
     found = look(source, asked)
     if as_json:

@@ -25,25 +25,29 @@ def predict(
     contours: Annotated[
         bool, typer.Option("--contours", help="For DICOM series: RTSTRUCT instead of a segmentation.")
     ] = False,
+    axis4: options.AxisFour = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 if an image is unlike those the model was made from.")
     ] = False,
 ) -> None:
     """Segment new images: masks on the input's exact grid, with the label values of the training data."""
     from autoseg import prediction
+    from autoseg.cli import outcome
 
     with shown() as notify:
         made = prediction.predict_folder(
-            model, source, output, prediction.Options(device, tta, probabilities, overwrite, contours), notify
+            model, source, output, prediction.Options(device, tta, probabilities, overwrite, contours, axis4), notify
         )
-    failed = [case for case in made.cases if case.status == "failed"]
     strange = [case for case in made.cases if case.ood]
     for case in made.cases:
         for warning in case.warnings:
             typer.echo(f"warning: {case.case}: {warning}", err=True)
-    typer.echo(f"{len(made.cases) - len(failed)} of {len(made.cases)} segmented, see {output}")
-    if failed:
-        raise DataError("\n".join([f"{len(failed)} cases failed:", *(f"  {c.case}: {c.error}" for c in failed)]))
+    for line in outcome.unused(made):
+        typer.echo(line, err=True)
+    done = sum(case.status == "done" for case in made.cases)
+    typer.echo(f"{done} of {len(made.cases)} segmented, see {output}")
+    if failed := outcome.failures(made):
+        raise DataError("\n".join(failed))
     if strict and strange:
         told = (f"  {case.case}: {'; '.join(case.warnings)}" for case in strange)
         raise DataError("\n".join([f"{len(strange)} cases are unlike those the model was made from:", *told]))

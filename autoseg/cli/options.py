@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 import typer
 
 from autoseg import records
-from autoseg.contracts import Run, Settings
+from autoseg.contracts import Axis4, Run, Settings
 from autoseg.errors import UsageError
 from autoseg.workspace import Workspace
 from planners import registry
@@ -50,6 +50,14 @@ TrustGrid = Annotated[
 Layout = Annotated[
     str | None, typer.Option(help="How to read SOURCE where it can be read in several ways; inspect says which.")
 ]
+AxisFour = Annotated[
+    Axis4 | None,
+    typer.Option(
+        "--axis4",
+        help="What a fourth axis of images counts: channel, or time (each point in time is then an image of its own). "
+        "Default: as files and declarations tell, else it is asked.",
+    ),
+]
 Replan = Annotated[bool, typer.Option("--replan", help="Redo what depends on changed data or settings.")]
 KeepPlan = Annotated[bool, typer.Option("--keep-plan", help="Redo changed cases and training under the present plan.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop if any case cannot be used, instead of leaving it out.")]
@@ -79,6 +87,7 @@ def settings(
     strict: bool = False,
     splits: Path | None = None,
     layout: str | None = None,
+    axis4: Axis4 | None = None,
 ) -> Settings:
     """Check what was typed.
 
@@ -110,11 +119,18 @@ def settings(
         strict=strict,
         splits=absolute(splits),
         layout=layout,
+        axis4=axis4,
     )
 
 
 def reading(
-    out: Path, layout: str | None, strict: bool, splits: Path | None, snap_labels: bool, trust_grid: bool
+    out: Path,
+    layout: str | None,
+    strict: bool,
+    splits: Path | None,
+    snap_labels: bool,
+    trust_grid: bool,
+    axis4: Axis4 | None,
 ) -> Settings | None:
     """The settings of a run folder, or the default ones, with these added; None where none is given."""
     asked = {
@@ -123,6 +139,7 @@ def reading(
         "splits": absolute(splits),
         "snap_labels": snap_labels,
         "trust_grid": trust_grid,
+        "axis4": axis4,
     }
     given = {name: value for name, value in asked.items() if value}
     if not given:

@@ -34,6 +34,7 @@ def run(
     strict: options.Strict = False,
     splits: options.Splits = None,
     layout: options.Layout = None,
+    axis4: options.AxisFour = None,
     replan: options.Replan = False,
     keep_plan: options.KeepPlan = False,
 ) -> None:
@@ -55,6 +56,7 @@ def run(
         strict,
         splits,
         layout,
+        axis4,
     )
     redo = _redo(replan, keep_plan)
     from autoseg import pipeline
@@ -64,6 +66,7 @@ def run(
     typer.echo(made.headline)
     typer.echo(f"report: {out / made.page}")
     typer.echo(f"model:  {out / 'model'}")
+    _tell_failures(out)
 
 
 def dataset(
@@ -74,10 +77,11 @@ def dataset(
     splits: options.Splits = None,
     snap_labels: options.SnapLabels = False,
     trust_grid: options.TrustGrid = False,
+    axis4: options.AxisFour = None,
     replan: options.Replan = False,
 ) -> None:
     """Find the cases, audit and split them."""
-    asked = options.reading(out, layout, strict, splits, snap_labels, trust_grid)
+    asked = options.reading(out, layout, strict, splits, snap_labels, trust_grid, axis4)
     _stage("dataset", out, replan, source, asked)
 
 
@@ -151,6 +155,7 @@ def select(out: options.Out, replan: options.Replan = False) -> None:
 def report(out: options.Out, replan: options.Replan = False) -> None:
     """Predict what is left and write the page."""
     _stage("report", out, replan)
+    _tell_failures(out)
 
 
 STAGE_COMMANDS = (dataset, fingerprint, plan, preprocess, train, crossvalidate, select, report)
@@ -213,6 +218,17 @@ def _stage(
     with shown() as notify, pipeline.opened(out, source, settings, redo=_redo(replan, False), notify=notify) as row:
         getattr(row, attribute)
     typer.echo(f"{attribute}: done, see {out}")
+
+
+def _tell_failures(out: Path) -> None:
+    """Cases without a label, or held out, that could not be predicted: nobody should have to look for that."""
+    from autoseg import records
+    from autoseg.cli import outcome
+    from autoseg.contracts import Prediction
+
+    made = records.read(Workspace(out).record("predict"), Prediction)
+    for line in outcome.failures(made):
+        typer.echo(line, err=True)
 
 
 def _replanning(out: Path, replan: bool) -> "Redo":

@@ -127,6 +127,7 @@ def read(path: Path, raw: memoryview) -> Volume:
         channels=channel_names(len(array)),
         notes=notes,
         repairs=repairs,
+        open_axis4=len(sizes) == 4 and sizes[3] > 1,
     )
 
 

@@ -23,7 +23,7 @@ from autoseg.volumes.geometry import Grid
 _LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _ARRAY_FROM_FILE = [2, 1, 0, 3]  # file indices are (x, y, z), array indices (z, y, x)
 _HEADER_BYTES = 544  # of NIfTI-2 with its extension flag; NIfTI-1 needs less
-_VECTOR_INTENTS = range(1001, 2000)  # the fourth axis is declared to be no time
+_VECTOR_INTENTS = (*range(1001, 2000), 2003, 2004)  # the fourth axis is declared to be no time; 2003 and on: colours
 _TIME_UNITS = 0b111000  # the bits of xyzt_units that tell them
 _SINGLE, _PAIR = b"n+", b"ni"
 _RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
@@ -66,8 +66,9 @@ def read(path: Path, raw: memoryview) -> Volume:
     sha256 = bytes_of.digesting(raw, packed) if header.detached else bytes_of.digesting(raw)
     values, notes = _values(source, packed, header, shape)
     array = _scaled(path, header.fields, _channels_first(path, values, shape))
-    if len(array) > 1 and values.dtype.names is None:
-        notes += _fourth_axis(header.fields, len(array))
+    open_axis4 = len(shape) > 3 and shape[3] > 1 and not _holds_vectors(header.fields)
+    if open_axis4:
+        notes += _named_time(header.fields, len(array))
     affine = Affine(path, header.fields, shape)
     return Volume(
         array=array,
@@ -77,6 +78,7 @@ def read(path: Path, raw: memoryview) -> Volume:
         channels=("R", "G", "B") if values.dtype.names else channel_names(len(array)),
         notes=(*affine.notes, *notes),
         repairs=tuple(affine.repairs),
+        open_axis4=open_axis4,
     )
 
 
@@ -129,14 +131,19 @@ def _shape(path: Path, header: nib.AnalyzeHeader) -> tuple[int, ...]:
     return tuple(shape + [1] * (3 - len(shape)))
 
 
-def _fourth_axis(header: nib.AnalyzeHeader, count: int) -> list[str]:
-    """A remark where the header calls the fourth axis time: volumes are taken as channels all the same."""
-    if "xyzt_units" not in header or int(header["intent_code"]) in _VECTOR_INTENTS:
+def _holds_vectors(header: nib.AnalyzeHeader) -> bool:
+    """Whether the axes beyond z are declared to be values of one voxel. By the book those lie along a fifth axis."""
+    return "intent_code" in header and int(header["intent_code"]) in _VECTOR_INTENTS
+
+
+def _named_time(header: nib.AnalyzeHeader, count: int) -> list[str]:
+    """A remark where the header calls the fourth axis time."""
+    if "xyzt_units" not in header:
         return []
     unit, step = int(header["xyzt_units"]) & _TIME_UNITS, float(header["pixdim"][4])
     if not unit or not np.isfinite(step) or step <= 0:
         return []
-    return [f"its {count} volumes are {step:g} apart in time by the header; they are taken as channels"]
+    return [f"its {count} volumes are {step:g} apart in time by the header"]
 
 
 # ---------------------------------------------------------------------------------------------------------- voxels

@@ -21,6 +21,7 @@ __all__ = ["is_mine", "read", "write_label"]
 
 _ENCODINGS = {"gz": "gzip", "bz2": "bzip2", "txt": "ascii", "text": "ascii"}
 _COLOURS = {"rgb-color": 3, "rgba-color": 4}
+_OPEN_KINDS = ("???", "none", "time")
 _PER_AXIS = ("sizes", "space directions", "spacings", "thicknesses", "axis mins", "axis maxs", "centers", "kinds")
 _COLOUR_AXIS = dict(zip(_PER_AXIS, ("3", "none", "NaN", "NaN", "NaN", "NaN", "???", "RGB-color"), strict=True))
 _OF_THE_WHOLE = ("space", "space dimension", "space units", "space origin")
@@ -59,7 +60,15 @@ def read(path: Path, raw: memoryview) -> Volume:
         channels=("R", "G", "B") if colour else channel_names(len(array)),
         notes=(*remarks, *notes),
         repairs=repairs,
+        open_axis4=bool(others) and _is_open(header, others[0]),
     )
+
+
+def _is_open(header: Header, axis: int) -> bool:
+    """Whether an axis beside those of space may count points in time: by its kind, or because it has none."""
+    kinds = header.words("kinds")
+    kind = kinds[axis].lower() if len(kinds) == len(header.sizes) else "???"
+    return kind in _OPEN_KINDS or (kind == "list" and axis > 0)  # values of one voxel lie side by side, so come first
 
 
 def _order(count: int, spatial: tuple[int, ...]) -> list[int]:

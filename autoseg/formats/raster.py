@@ -56,6 +56,7 @@ def read(path: Path, raw: memoryview, *, mask: bool = False) -> Volume:
     try:
         with picture(path, raw) as opened:
             array, repairs = pixels(path, opened, mask) if mask or not _is_deep(raw, opened) else _deep(path, opened)
+            notes = _turned(raw)
     except AutosegError:
         raise
     except DAMAGED as error:
@@ -67,6 +68,7 @@ def read(path: Path, raw: memoryview, *, mask: bool = False) -> Volume:
         spacing_known=False,
         sha256=bytes_of.digest(raw),
         channels=("R", "G", "B") if len(array) == 3 else channel_names(len(array)),
+        notes=notes,
         repairs=repairs,
     )
 
@@ -90,6 +92,13 @@ def picture(path: Path, raw: memoryview) -> Image.Image:
     if width * height > _PIXELS_PER_BYTE.get(opened.format or "", math.inf) * len(raw):
         raise UnreadableFile(path, f"its {len(raw):,} bytes cannot hold the {width} x {height} pixels it declares")
     return ImageOps.exif_transpose(opened)
+
+
+def _turned(raw: memoryview) -> tuple[str, ...]:
+    """A remark where ``picture`` turned it: masks drawn by programs that do not look at the tag do not fit."""
+    with Image.open(io.BytesIO(raw), formats=_FORMATS) as as_stored:
+        tag = as_stored.getexif().get(_ORIENTATION_TAG, _UPRIGHT)
+    return (f"turned upright, as its EXIF orientation {tag} says",) if tag in range(2, 9) else ()
 
 
 def pixels(path: Path, opened: Image.Image, mask: bool) -> tuple[np.ndarray, tuple[Repair, ...]]:

@@ -70,20 +70,22 @@ def read(path: Path, raw: memoryview, *, mask: bool = False) -> Volume:
             warnings.simplefilter("ignore")
             array, repairs = _voxels(path, raw, file, mask)
             sizes = _sizes(file)
+            timed = "T" in file.series[0].axes
     except AutosegError:
         raise
     except _DAMAGED as error:
         raise UnreadableFile(path, f"cannot be decoded ({type(error).__name__}: {error})") from error
-    array = raster.one_channel(array) if mask else array
+    array = raster.one_channel(array) if mask and not timed else array
     spacing, known, notes = _spacing(sizes, slices=array.shape[1])
     return Volume(
         array=array,
         grid=Grid((array.shape[1], array.shape[2], array.shape[3]), canonical_affine(spacing)),
         spacing_known=known,
         sha256=bytes_of.digest(raw),
-        channels=("R", "G", "B") if len(array) == 3 else channel_names(len(array)),
+        channels=("R", "G", "B") if len(array) == 3 and not timed else channel_names(len(array)),
         notes=notes,
         repairs=repairs,
+        open_axis4=timed and len(array) > 1,
     )
 
 
@@ -121,9 +123,9 @@ def _require_believable(path: Path, raw: memoryview, series: tifffile.TiffPageSe
 
 
 def _arranged(path: Path, array: np.ndarray, axes: str, alpha: bool) -> tuple[np.ndarray, tuple[Repair, ...]]:
-    """(C, z, y, x) from tifffile's axes: S and C are channels; Z, I and Q (pages of unknown meaning) a stack."""
+    """(C, z, y, x) from tifffile's axes: S, C and T come first; Z, I and Q (pages of unknown meaning) are a stack."""
     kept = [(axis, extent) for axis, extent in zip(axes, array.shape, strict=True) if extent > 1 or axis in "YX"]
-    names = "".join("C" if axis == "S" else "Z" if axis in "IQ" else axis for axis, _ in kept)
+    names = "".join("C" if axis in "ST" else "Z" if axis in "IQ" else axis for axis, _ in kept)
     if len(set(names)) < len(names) or not set("YX") <= set(names) <= set("CZYX"):
         raise UnreadableFile(path, f"its axes {axes!r} of shape {array.shape} are not understood", "split the file")
     array = array.reshape([extent for _, extent in kept])

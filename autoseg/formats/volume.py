@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +42,8 @@ class Volume:
         notes: Things about the file worth telling, such as a header that contradicts itself.
         uids: SOP Instance UID of each slice, where it was read from DICOM.
         repairs: What was not as it should be and was put right in memory.
+        open_axis4: The channels are a fourth axis, and the file does not say whether it counts channels or points in
+            time. That its header calls it time decides nothing: many converters write so whatever it is.
     """
 
     array: np.ndarray
@@ -52,6 +54,19 @@ class Volume:
     notes: tuple[str, ...] = ()
     uids: tuple[str, ...] = ()
     repairs: tuple[Repair, ...] = ()
+    open_axis4: bool = False
+
+    def at(self, frame: int) -> "Volume":
+        """One point in time of a fourth axis; the same volume where there is none, or one that is known to be channels.
+
+        Raises:
+            IndexError: There are not so many.
+        """
+        if not self.open_axis4:
+            return self
+        array = self.array[frame][None]
+        array.flags.writeable = False  # other points in time, read later, share its memory
+        return replace(self, array=array, channels=channel_names(1), open_axis4=False)
 
 
 @dataclass(frozen=True, eq=False)

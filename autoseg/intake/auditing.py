@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from autoseg import formats
-from autoseg.contracts import Case
+from autoseg.contracts import Axis4, Case
 from autoseg.errors import DataError, GeometryError
 from autoseg.formats import Structures, Volume
+from autoseg.intake import axis4, frames
 from autoseg.intake.findings import Finding
 from autoseg.intake.gantry import upright
 from autoseg.intake.masks import RGB, Annotation, Reader, open_first
@@ -22,6 +23,7 @@ from autoseg.intake.opening import tell
 from autoseg.intake.placing import Frame, Misplaced, place_channel
 from autoseg.volumes import geometry
 from autoseg.volumes.geometry import Grid
+from autoseg.volumes.misplacement import in_the_body
 from autoseg.volumes.spikes import clipped
 
 __all__ = ["RGB", "Finding", "Loaded", "MisplacedLabel", "Reading", "load"]
@@ -31,17 +33,21 @@ _MOST_BAD = 0.9  # of a channel's voxels; around a head that was cut out, NaN is
 
 @dataclass(frozen=True)
 class Reading:
-    """What was asked for, and is declared, about labels.
+    """What was asked for, and is declared.
 
     Attributes:
         snap: Stray values become the nearest label, however many there are.
         trust_grid: A label of the image's shape is taken voxel for voxel, whatever its header says.
         declared: The values of the labels are declared.
+        channels: How many are declared, or needed by a model; None: nobody declared any.
+        axis4: What a fourth axis counts, where neither files nor declarations tell.
     """
 
     snap: bool = False
     trust_grid: bool = False
     declared: bool = False
+    channels: int | None = None
+    axis4: Axis4 | None = None
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,8 @@ class Loaded:
 class MisplacedLabel(GeometryError):
     """A label lies elsewhere than its image; carries what a picture of that needs."""
 
-    def __init__(self, misplaced: Misplaced, image: np.ndarray, grid: Grid) -> None:
-        super().__init__(str(misplaced))
+    def __init__(self, misplaced: Misplaced, image: np.ndarray, grid: Grid, hint: str = "") -> None:
+        super().__init__(f"{misplaced}; {hint}" if hint else str(misplaced))
         self.misplaced = misplaced
         self.image = image
         self.grid = grid
@@ -102,7 +108,8 @@ def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
         RefusedError: A file is unsafe to read.
     """
     findings: list[Finding] = []
-    volumes = [_read(root, file, findings) for file in case.images]
+    volumes = [_read(root, file, case.frame, findings) for file in case.images]
+    axis4.require_told(case, volumes, reading.channels, reading.axis4)
     drawn = open_first(root, case, volumes[case.reference])
     reference = _reference(case, volumes, drawn, findings)
     frame = Frame(volumes[reference].grid, volumes[reference].spacing_known, reading.trust_grid)
@@ -115,7 +122,7 @@ def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
         try:
             annotation, label_digests = reader.read(drawn)
         except Misplaced as misplaced:
-            raise MisplacedLabel(misplaced, image[0], frame.grid) from misplaced
+            raise MisplacedLabel(misplaced, image[0], frame.grid, _placed_by_content(misplaced, image, frame)) from None
     own = frame.canonical
     image, annotation, grid = upright(image, annotation, own, findings.append)
     return Loaded(
@@ -130,6 +137,14 @@ def load(root: Path, case: Case, reading: Reading = Reading()) -> Loaded:
         reference=reference,
         tilted=None if grid is own else own,
     )
+
+
+def _placed_by_content(misplaced: Misplaced, image: np.ndarray, frame: Frame) -> str:
+    """What the voxels say of a label whose header places it elsewhere, where it has the image's shape."""
+    if misplaced.array.shape[1:] != frame.grid.shape:
+        return ""
+    label = geometry.canonicalize(misplaced.array, frame.grid)[0]
+    return in_the_body(image[0], label.max(axis=0))
 
 
 def _reference(
@@ -150,8 +165,8 @@ def _reference(
     return chosen
 
 
-def _read(root: Path, file: str, findings: list[Finding]) -> Volume:
-    volume = formats.read(root / file)
+def _read(root: Path, file: str, frame: int | None, findings: list[Finding]) -> Volume:
+    volume = formats.read(root / file) if frame is None else frames.at(root / file, frame)
     tell(root, file, volume, findings.append)
     return volume
 

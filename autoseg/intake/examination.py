@@ -6,16 +6,17 @@ Only here may anything go wrong with a case without the others noticing: whateve
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from autoseg import formats, records
-from autoseg.contracts import Case, CaseScan, Coding, LabelSet
+from autoseg.contracts import Axis4, Case, CaseScan, Coding, LabelSet
 from autoseg.errors import AutosegError, DataError, DoesNotFit, LabelError, RefusedError, ResourceError
 from autoseg.intake import auditing, picture, scanning, targets
 from autoseg.intake.auditing import Finding, Loaded, MisplacedLabel, Reading
+from autoseg.intake.axis4 import OpenAxis4
 from autoseg.intake.classing import Agreed, Undeclared, classify
 from autoseg.intake.drawing import Drawing
 from autoseg.intake.masks import Annotation, LooksLikeImage
@@ -41,6 +42,7 @@ class Task:
         out: Where the canonical volumes of labelled cases go; None: nowhere.
         snap: Stray values become the nearest label, however many there are.
         trust_grid: A label of the image's shape is taken voxel for voxel.
+        axis4: What a fourth axis of images counts; None: as files and declarations tell.
         agreed: What an earlier look at all cases led to; None at the first look.
     """
 
@@ -51,7 +53,14 @@ class Task:
     out: DatasetFolder | None
     snap: bool = False
     trust_grid: bool = False
+    axis4: Axis4 | None = None
     agreed: Agreed | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """What of it concerns the reading of files."""
+        declared = self.labels is not None and self.labels.coding == "values"
+        return Reading(self.snap, self.trust_grid, declared, self.channels, self.axis4)
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,8 @@ class Examined:
         swapped: The label looks like an image, and the image like a label.
         undeclared: Values of the label that make the case unusable because they are not declared.
         lost_values: Values of the label of a case that cannot be used for another reason than its label.
+        lost_structures: The same for masks that may overlap: what is drawn there.
+        open_axis4: Length of a fourth axis of which nothing says what it counts, for which it cannot be used; 0: none.
     """
 
     case: Case
@@ -92,6 +103,8 @@ class Examined:
     swapped: bool = False
     undeclared: tuple[int, ...] = ()
     lost_values: tuple[int, ...] = ()
+    lost_structures: tuple[str, ...] = ()
+    open_axis4: int = 0
 
     @property
     def counts(self) -> tuple[tuple[int, int], ...]:
@@ -115,7 +128,7 @@ def examine(task: Task) -> Examined:
     except LabelError as error:
         return Examined(task.case, problem=str(error))
     except AutosegError as error:
-        return Examined(task.case, problem=str(error), lost_values=_values_of_label(task))
+        return _without(task, str(error))
     except MemoryError:
         return Examined(task.case, problem="does not fit into memory; crop it, or use a machine with more memory")
     except Exception as error:  # noqa: BLE001  one of the three fences: a strange file must not stop the others
@@ -130,13 +143,14 @@ def _examine(task: Task) -> Examined:
         return _drawn(task, error)
     except Undeclared as error:
         return Examined(task.case, problem=str(error), undeclared=error.values)
+    except OpenAxis4 as error:
+        return replace(_without(task, str(error)), open_axis4=error.extent)
     except LooksLikeImage as error:
         return _doubtful(task, error)
 
 
 def _measured(task: Task) -> Examined:
-    declared = task.labels is not None and task.labels.coding == "values"
-    loaded = auditing.load(task.root, task.case, Reading(task.snap, task.trust_grid, declared))
+    loaded = auditing.load(task.root, task.case, task.reading)
     _check_channels(task, loaded)
     if loaded.annotation is None:
         return _unlabelled(task.case, loaded, Finding("no label: will be predicted only"))
@@ -227,12 +241,30 @@ def _drawn(task: Task, error: MisplacedLabel) -> Examined:
 
 def _doubtful(task: Task, error: LooksLikeImage) -> Examined:
     """Is it only that image and label changed places?"""
-    image = auditing.load(task.root, task.case.without_label()).image
+    image = auditing.load(task.root, task.case.without_label(), task.reading).image
     counts = count_values(image[0]) if image.dtype.kind in "iu" else np.unique(image[0])
     if len(counts) > _MASK_VALUES:
         return Examined(task.case, problem=str(error))
     said = f"{error}; and the image holds only {len(counts)} different values: are image and label swapped?"
     return Examined(task.case, problem=said, swapped=True)
+
+
+def _without(task: Task, problem: str) -> Examined:
+    """A case that cannot be used, and what others must show if the data set is not to lose it."""
+    lost = _values_of_label(task), _structures_of_label(task)
+    return Examined(task.case, problem=problem, lost_values=lost[0], lost_structures=lost[1])
+
+
+def _structures_of_label(task: Task) -> tuple[str, ...]:
+    """Those with a file of their own in which anything is drawn; files that cannot be read count by their name."""
+    return tuple(each.name for each in task.case.structures if _anything(task.root / each.file))
+
+
+def _anything(file: Path) -> bool:
+    try:
+        return formats.holds_structures(file) or bool(formats.read(file, mask=True).array.any())
+    except (AutosegError, MemoryError):
+        return True
 
 
 def _values_of_label(task: Task) -> tuple[int, ...]:

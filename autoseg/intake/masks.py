@@ -15,6 +15,7 @@ from autoseg.contracts import Case, Coding
 from autoseg.errors import LabelError
 from autoseg.formats import Structures, Volume, label_names
 from autoseg.formats.volume import channel_names
+from autoseg.intake import frames
 from autoseg.intake.findings import Finding
 from autoseg.intake.opening import tell
 from autoseg.intake.placing import Frame, Report, place_label
@@ -96,7 +97,7 @@ class Reader:
 
         def masks() -> Iterator[tuple[str, Mask]]:
             for number, file in enumerate(dict.fromkeys(self.case.label_files)):
-                found = first if number == 0 else _open(self.root / file, self.like)
+                found = first if number == 0 else _open(self.root / file, self.like, self.case.frame)
                 digests.append(found.sha256)
                 tell(self.root, file, found, told)
                 yield from self._of_file(file, found, told)
@@ -216,11 +217,13 @@ def open_first(root: Path, case: Case, like: Volume) -> Volume | Structures | No
     """
     if not case.labelled:
         return None
-    return _open(root / case.label_files[0], like)
+    return _open(root / case.label_files[0], like, case.frame)
 
 
-def _open(path: Path, like: Volume) -> Volume | Structures:
-    return formats.read_structures(path, like) if formats.holds_structures(path) else formats.read(path, mask=True)
+def _open(path: Path, like: Volume, frame: int | None) -> Volume | Structures:
+    if formats.holds_structures(path):
+        return formats.read_structures(path, like)
+    return formats.read(path, mask=True) if frame is None else frames.at(path, frame, mask=True)
 
 
 class _Sparing:

@@ -112,9 +112,13 @@ def _by_pixels(what: str, array: np.ndarray, volume: Volume, frame: Frame, repor
     """Where a file has no voxel size, only the number of pixels can be compared."""
     canonical, own, _ = geometry.canonicalize(array, volume.grid)
     if own.shape != frame.canonical.shape:
+        turned = own.shape[1:] == frame.canonical.shape[:0:-1]
+        hint = (
+            " (they would fit if one were turned by 90 degrees, as the EXIF tags of photographs do)" if turned else ""
+        )
         raise GeometryError(
-            f"{what}: has shape (z, y, x) {own.shape}, the image {frame.canonical.shape}; expected the same shape, as "
-            "the files carry no geometry to bring them together; draw the mask on this image"
+            f"{what}: has shape (z, y, x) {own.shape}, the image {frame.canonical.shape}{hint}; expected the same "
+            "shape, as the files carry no geometry to bring them together; draw the mask on this image"
         )
     if frame.spacing_known or volume.spacing_known:
         report(Finding("only one of image and label carries a voxel size", "the label is taken by index"))

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from autoseg.contracts import AuditEntry, LabelSet
-from autoseg.errors import UnusableDataset
+from autoseg.errors import UnusableDataset, UsageError
+from autoseg.intake.axis4 import CHOICE
 from autoseg.intake.examination import Examined
 
 LARGEST_QUARANTINE = 0.2
@@ -45,6 +46,23 @@ def require_usable(examined: Sequence[Examined]) -> None:
         raise _unusable(f"none of the {len(examined)} cases has a label; add masks to learn from", examined)
 
 
+def require_axes_told(examined: Sequence[Examined]) -> None:
+    """Ask, where too many cases to be left out have a fourth axis of unknown meaning.
+
+    Raises:
+        UsageError: With the answers.
+    """
+    asking = [item for item in examined if item.open_axis4]
+    if len(asking) <= LARGEST_QUARANTINE * len(examined):
+        return
+    lengths = sorted({item.open_axis4 for item in asking})
+    long = f"{lengths[0]}" if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
+    raise UsageError(
+        f"{len(asking)} of {len(examined)} cases have a fourth axis ({long} long), and nothing says what it counts: "
+        f"add {CHOICE}; a dataset.json that names as many channels tells it too. First: {asking[0].case.images[0]}"
+    )
+
+
 def require_all(examined: Sequence[Examined]) -> None:
     """Raise if a single case had to be left out: what ``--strict`` asks for.
 
@@ -69,25 +87,29 @@ def require_classes(examined: Sequence[Examined], declared: LabelSet | None) -> 
     Raises:
         UnusableDataset: With the class and the cases that show it.
     """
-    taught = {value for item in examined if item.scan is not None for value in item.scan.label_values}
-    lost = {value for item in examined for value in item.lost_values} - taught - {0}
+    scans = [item.scan for item in examined if item.scan is not None]
+    lost = {value for item in examined for value in item.lost_values} - {v for s in scans for v in s.label_values} - {0}
     names = {value: str(value) for value in lost}
     if declared is not None:
         names = {label.value: f"{label.name} ({label.value})" for label in declared.labels if label.value in lost}
-    if names:
-        having = [item for item in examined if names.keys() & set(item.lost_values)]
+    drawn = {target.name for scan in scans for target in scan.targets if target.voxels}
+    structures = {name for item in examined for name in item.lost_structures} - drawn
+    if names or structures:
         raise _unusable(
-            f"label {', '.join(names.values())} would be lost: it occurs only in cases that cannot be used; correct "
-            "them, or remove them to do without it:",
+            f"label {', '.join([*names.values(), *sorted(structures)])} would be lost: it occurs only in cases that "
+            "cannot be used; correct them, or remove them to do without it:",
             examined,
-            having,
+            [i for i in examined if names.keys() & set(i.lost_values) or structures & set(i.lost_structures)],
         )
 
 
 def quarantined(item: Examined, problem: str, *, label_is_sound: bool = False) -> Examined:
     """The case, no longer usable; with a sound label, its classes are remembered as lost."""
-    lost = tuple(value for value, _ in item.counts) if label_is_sound else ()
-    return replace(item, problem=problem, scan=None, lost_values=lost)
+    if not label_is_sound:
+        return replace(item, problem=problem, scan=None)
+    values = tuple(value for value, _ in item.counts)
+    structures = tuple(sorted({name for combination in item.combinations or () for name in combination.structures}))
+    return replace(item, problem=problem, scan=None, lost_values=values, lost_structures=structures)
 
 
 def _unusable(

@@ -13,12 +13,12 @@ from autoseg.errors import LayoutError, UsageError
 from autoseg.layouts import beside, bids, case_names, cases, dicom, left_over, msd, nnunet, pairs, rows, table, together
 from autoseg.layouts.choice import asked_for, decided
 from autoseg.layouts.found import Found
-from autoseg.layouts.inputs import find_inputs
+from autoseg.layouts.inputs import find_inputs, unused_inputs
 from autoseg.layouts.names import part_of
 from autoseg.layouts.subjects import by_folder, subjects
 from autoseg.layouts.tree import Tree, collapse, describe, folder_of, look
 
-__all__ = ["LAYOUTS", "Found", "find", "find_inputs", "folder_of", "require_source"]
+__all__ = ["LAYOUTS", "Found", "find", "find_inputs", "folder_of", "require_source", "unused_inputs"]
 
 LAYOUTS: dict[str, Callable[[Tree], Found | None]] = {
     "nnunet": nnunet.recognise,

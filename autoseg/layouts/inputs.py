@@ -8,10 +8,10 @@ from autoseg.contracts import Case
 from autoseg.errors import LayoutError, UsageError
 from autoseg.layouts import channel_files, dicom, names
 from autoseg.layouts.channels_by_name import cases_by_channel
-from autoseg.layouts.tree import describe, look
+from autoseg.layouts.tree import collapse, describe, look
 
 
-def find_inputs(path: Path, channels: Sequence[str]) -> tuple[Case, ...]:
+def find_inputs(path: Path, channels: Sequence[str], exclude: Path | None = None) -> tuple[Case, ...]:
     """List what is to be predicted.
 
     Files ``X_0000``, ``X_0001``, ... are one case X if every file is numbered so and no case has more of them than the
@@ -22,6 +22,7 @@ def find_inputs(path: Path, channels: Sequence[str]) -> tuple[Case, ...]:
     Args:
         path: A file, also one of a DICOM series; or a folder; its subfolders count where it holds no images itself.
         channels: Names of the model's channels, in order.
+        exclude: A folder that does not count although it may lie inside, e.g. that of the masks.
 
     Returns:
         Cases sorted by name; paths relative to the folder, or to the folder that the file lies in.
@@ -40,7 +41,7 @@ def find_inputs(path: Path, channels: Sequence[str]) -> tuple[Case, ...]:
         return _cases({channel_files.stem(path.name): path.name}, len(channels))
     if not path.is_dir():
         raise UsageError(f"{path}: does not exist; expected an image or a folder of images")
-    tree = look(path)
+    tree = look(path, exclude)
     files = channel_files.named(tree.images_in("."))
     by_name = cases_by_channel(tree, channels) if not files or len(channels) > 1 else ()
     if by_name:
@@ -55,6 +56,30 @@ def find_inputs(path: Path, channels: Sequence[str]) -> tuple[Case, ...]:
             f"({', '.join(channels)}); found: {describe(tree)}"
         )
     return _cases(files, len(channels))
+
+
+def unused_inputs(path: Path, cases: Sequence[Case], exclude: Path | None = None) -> dict[str, str]:
+    """Images of a folder that are not predicted, with the reason for each; folders that are not used are one entry.
+
+    Args:
+        path: As given to ``find_inputs``; a file has nothing beside it that could be meant.
+        cases: What was found there.
+        exclude: As given to ``find_inputs``.
+    """
+    if path.is_file():
+        return {}
+    tree = look(path, exclude)
+    used = {image for case in cases for image in case.images}
+    return collapse({file: _why_unused(file) for file in tree.images if file not in used}, tree)
+
+
+def _why_unused(file: str) -> str:
+    *folders, _ = file.split("/")
+    if any(names.is_mask_name(word) for word in (*folders, channel_files.stem(file))):
+        return "called a mask, so not taken for an image; give it another name to have it segmented"
+    if folders:
+        return "in a subfolder, and the other images are not laid out so; give that folder as input"
+    return "fits no channel of the model by its name"
 
 
 def _cases(files: dict[str, str], channels: int) -> tuple[Case, ...]:

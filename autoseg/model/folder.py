@@ -22,6 +22,7 @@ from autoseg.learn import device as devices
 from autoseg.learn import networks
 from autoseg.model import golden
 from autoseg.model.segmentation import SegmentationModel
+from autoseg.model.version import require_known
 from autoseg.workspace import ModelFolder
 from planners.contracts import ConfigurationName, NetworkPlan, with_previous_stages
 
@@ -129,6 +130,7 @@ def _read_record(folder: ModelFolder) -> Model:
     size = folder.record.stat().st_size
     if size > _LARGEST_RECORD_BYTES:
         raise RefusedError(f"{folder.record}: {size} bytes, expected at most {_LARGEST_RECORD_BYTES}; {_COPY_AGAIN}")
+    require_known(folder.record)
     record = records.read(folder.record, Model)
     _require_consistent(record, folder)
     return record

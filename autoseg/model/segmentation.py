@@ -69,7 +69,7 @@ class SegmentationModel:
             spacing_mm: Voxel size along (z, y, x), or (y, x) for a plane image.
             orientation: Where the array's x, y and z axes (last axis first) grow to: L or R, P or A, S or I. ``"LPS"``
                 is DICOM's order; a NIfTI array transposed to (z, y, x) has ``"".join(nibabel.aff2axcodes(affine))``.
-                None means ``"LPS"``, and is refused where labels have left and right partners.
+                None means ``"LPS"``, and is refused where labels have left and right partners, by name or by symmetry.
             tta: Average over mirrored copies.
 
         Returns:
@@ -122,9 +122,10 @@ class SegmentationModel:
     def _canonical(
         self, array: npt.NDArray[Any], spacing_mm: Sequence[float], orientation: str | None
     ) -> CanonicalArray:
-        if orientation is None and has_sides(self.labels):
+        if orientation is None and (self.record.card.sided or has_sides(self.labels)):
+            sided = self.record.card.sided or self.labels.targets
             raise UsageError(
-                f"the labels {list(self.labels.targets)} have left and right: say where the array's x, y and z axes "
+                f"the labels {', '.join(sided)} have left and right: say where the array's x, y and z axes "
                 "grow to, e.g. orientation='LPS' or 'RAS'"
             )
         return to_canonical(

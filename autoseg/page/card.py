@@ -71,6 +71,7 @@ def make(
             for number, channel in enumerate(fingerprint.channels)
             if scans
         ),
+        sided=tuple(label.name for label in fingerprint.labels if label.partner is not None),
     )
 
 

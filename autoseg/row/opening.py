@@ -1,7 +1,7 @@
 """Opening a run folder: may it be one, whose is it, and was the same asked for before?"""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autoseg import folds, records
@@ -9,6 +9,7 @@ from autoseg.contracts import CaseScan, Dataset, Run, Settings
 from autoseg.errors import ChangedInputs, UsageError
 from autoseg.intake import traits
 from autoseg.layouts import folder_of, require_source
+from autoseg.layouts.tree import FileStamps
 from autoseg.workspace import Workspace
 from planners.contracts import Parent
 
@@ -97,6 +98,30 @@ def contents(dataset: Dataset) -> tuple[Parent, ...]:
     facts = records.digest(dataset.model_copy(update={"cases": (), "contents": (), "parents": ()}))
     split = (Parent(name="channels, labels, split, audit", digest=facts),)
     return split + tuple(Parent(name=f"case {item.case}", digest=item.content) for item in dataset.contents)
+
+
+def changed_files(before: Dataset, now: Dataset, was: FileStamps | None, wants: FileStamps | None) -> Iterator[str]:
+    """The files of cases whose content changed, each with what became of it.
+
+    Args:
+        before: The dataset as it was.
+        now: As it is.
+        was: Its files then; None: not known any more, so none is named.
+        wants: Its files now.
+    """
+    if was is None or wants is None:
+        return
+    contents = [{item.case: item.content for item in dataset.contents} for dataset in (before, now)]
+    differing = {case for case in {**contents[0], **contents[1]} if contents[0].get(case) != contents[1].get(case)}
+    concerned = {f for d in (before, now) for c in d.cases if c.case in differing for f in (*c.images, *c.label_files)}
+    old, new = ({stamp.file: stamp for stamp in stamps.files} for stamps in (was, wants))
+    for file in sorted(concerned):
+        if file not in old:
+            yield f"{file}: added"
+        elif file not in new:
+            yield f"{file}: removed"
+        elif old[file] != new[file]:
+            yield f"{file}: changed, {old[file].size_bytes:,} -> {new[file].size_bytes:,} bytes"
 
 
 def _foreign(out: Path) -> bool:

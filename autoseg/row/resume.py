@@ -4,7 +4,7 @@ A stored record is current when it was made from exactly the parents it would be
 skips what is done. When parents differ, nothing is redone unless the user says so: redoing training costs hours.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +23,7 @@ from planners.contracts import Parent, Provenance, StageRecord, Version
 S = TypeVar("S", bound=StageRecord)
 
 SETTINGS_OF: dict[str, tuple[str, ...]] = {
-    "dataset": ("holdout", "folds", "seed", "layout", "splits", "strict", "snap_labels", "trust_grid"),
+    "dataset": ("holdout", "folds", "seed", "layout", "splits", "strict", "snap_labels", "trust_grid", "axis4"),
     "budget": ("device", "preset", "hours", "folds", "deterministic", "device_gb"),
     "plan": ("planner", "configurations", "spacing_mm", "folds"),
     "train": ("seed", "device"),
@@ -75,8 +75,10 @@ def stamp(compute: Callable[[], S], parents: tuple[Parent, ...]) -> S:
     return made.model_copy(update={"parents": parents, "provenance": provenance})
 
 
-def changed(stage: str, before: tuple[Parent, ...], now: tuple[Parent, ...]) -> ChangedInputs:
-    """The error that tells what changed since ``stage`` was made, and what would have to be redone."""
+def changed(
+    stage: str, before: tuple[Parent, ...], now: tuple[Parent, ...], files: Sequence[str] = ()
+) -> ChangedInputs:
+    """The error that tells what changed since ``stage`` was made, in which files, and what would have to be redone."""
     was, wants = ({p.name: p.digest for p in parents} for parents in (before, now))
     rows = [
         f"  {name}: {_short(was.get(name))} -> {_short(wants.get(name))}"
@@ -89,6 +91,7 @@ def changed(stage: str, before: tuple[Parent, ...], now: tuple[Parent, ...]) -> 
             [
                 f"{stage}: this run folder was made from something else:",
                 *rows,
+                *(f"    {file}" for file in files),
                 f"would be redone: {redo}",
                 "add --replan to redo it, --keep-plan to redo it under the present plan, or choose another folder",
             ]

@@ -30,7 +30,7 @@ from autoseg.errors import DataError, UnusableDataset
 from autoseg.events import Event, Notify, silent
 from autoseg.formats import content
 from autoseg.formats.volume import COPIES
-from autoseg.intake import examination, given_splits, outliers, quarantine, remarks, traits, workers
+from autoseg.intake import examination, frames, given_splits, outliers, quarantine, remarks, traits, workers
 from autoseg.intake.agreeing import agree
 from autoseg.intake.consensus import Change, Settled, same_channels, settle
 from autoseg.intake.examination import Examined, Task
@@ -131,15 +131,18 @@ def look_at(
     Raises:
         LayoutError: No cases can be made out.
         DataError: A description, or a split that was asked for, contradicts the folder.
+        UsageError: Images have a fourth axis, and nothing says what it counts.
         RefusedError: The folder's description points outside it.
         ResourceError: The disk is full.
     """
     found, root = layouts.find(source, exclude, settings.layout), layouts.folder_of(source)
+    found = frames.in_time(found, root) if settings.axis4 == "time" else found
     given = given_splits.asked(found.cases, root, settings.splits)
     channels = None if found.channels is None else len(found.channels)
     snap, trust = settings.snap_labels, settings.trust_grid
-    tasks = [Task(root, case, channels, found.labels, out, snap, trust) for case in found.cases]
+    tasks = [Task(root, case, channels, found.labels, out, snap, trust, settings.axis4) for case in found.cases]
     examined = _examine(tasks, notify)
+    quarantine.require_axes_told(examined)
     try:
         settled = _settle(tasks, examined, found, snap=snap, notify=notify)
         quarantine.require_classes(settled.examined, found.labels)
@@ -179,16 +182,29 @@ def _fatal(found: layouts.Found, examined: Sequence[Examined], error: DataError)
 
 def unchanged(source: Path, out: DatasetFolder, settings: Settings = Settings()) -> bool:
     """Whether every file below ``source`` still has the size and modification time it had when it was read."""
+    before = remembered(out)
+    return before is not None and before == _stamps(source, settings)
+
+
+def remembered(out: DatasetFolder) -> FileStamps | None:
+    """The files as they were when they were read; None where that is not known."""
     try:
-        before = records.read(out.files, FileStamps)
+        return records.read(out.files, FileStamps)
     except (FileNotFoundError, DataError):
-        return False
-    return before == _stamps(source, settings)
+        return None
 
 
 def remember(source: Path, out: DatasetFolder, settings: Settings = Settings()) -> None:
     """Take the files below ``source``, as they are now, for those that were read."""
     records.write(out.files, _stamps(source, settings))
+
+
+def recall(out: DatasetFolder, before: FileStamps | None) -> None:
+    """Take the files as ``remembered`` gave them for those that were read."""
+    if before is None:
+        out.files.unlink(missing_ok=True)
+    else:
+        records.write(out.files, before)
 
 
 def _stamps(source: Path, settings: Settings, exclude: Path | None = None) -> FileStamps:
@@ -208,7 +224,9 @@ def _examine(tasks: Sequence[Task], notify: Notify) -> list[Examined]:
         finished += 1
         notify(Event(stage="dataset", done=finished, total=len(tasks), unit="cases", detail=task.case.case))
 
-    return workers.each(tasks, examination.examine, workers=_processes(tasks), died=_died, done=done)
+    examined = workers.each(tasks, examination.examine, workers=_processes(tasks), died=_died, done=done)
+    frames.forget()
+    return examined
 
 
 def _processes(tasks: Sequence[Task]) -> int:

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from autoseg import formats, records
-from autoseg.contracts import Case, Model, PredictedCase, Prediction
+from autoseg.contracts import Axis4, Case, Model, PredictedCase, Prediction
 from autoseg.errors import EXPECTED_ERRORS, DataError, Interrupted, RefusedError, UsageError
 from autoseg.events import Event, Notify, silent
-from autoseg.intake import auditing
+from autoseg.intake import auditing, frames
 from autoseg.learn import device as devices
 from autoseg.model import SegmentationModel, Tta, arrays, identity, load, population
 from autoseg.postprocessing import file_values
@@ -42,6 +42,7 @@ class Options:
         probabilities: Also write ``<case>.npz`` with ``probabilities`` (H, z, y, x) float16 on the mask's grid.
         overwrite: Replace masks that another model, or somebody, left in the folder.
         contours: For DICOM series, write contours (RTSTRUCT) instead of a segmentation.
+        axis4: What a fourth axis of images counts; None: channels, where the model has as many.
     """
 
     device: str = "auto"
@@ -49,6 +50,7 @@ class Options:
     probabilities: bool = False
     overwrite: bool = False
     contours: bool = False
+    axis4: Axis4 | None = None
 
 
 class Trace(Record):
@@ -101,6 +103,7 @@ def predict(
             for remark in (*done[-1].warnings, *filter(None, [done[-1].error])):
                 notify(Event(stage="predict", what="warning", detail=f"{job.case.case}: {remark}"))
         notify(Event(stage="predict", done=len(jobs), total=len(jobs), unit="case"))
+    frames.forget()
     return Prediction(cases=tuple(done))
 
 
@@ -219,7 +222,8 @@ def _still_holds(earlier: Trace, job: _Job, inputs: tuple[str, ...]) -> bool:
 
 def _predict(job: _Job, model: SegmentationModel) -> PredictedCase:
     started = time.monotonic()
-    loaded = auditing.load(job.root, job.case.without_label())
+    reading = auditing.Reading(channels=len(model.record.channels), axis4=job.options.axis4)
+    loaded = auditing.load(job.root, job.case.without_label(), reading)
     remarks = [f"{finding.reason}; {finding.repair}".strip("; ") for finding in loaded.findings]
     image = np.ascontiguousarray(_with_channels_of(model.record, loaded.image, remarks))
     spacing, turn = loaded.grid.spacing_mm, arrays.reorientation(loaded.orientation)

@@ -12,6 +12,7 @@ import numpy as np
 from autoseg.volumes.geometry import Agreement, Grid, canonical, compare
 
 _AXES = "zyx"
+_TELLING = 0.1
 _FITS = ("same", "offset", "resample")
 
 
@@ -38,6 +39,31 @@ def best_guess(image: Grid, label: Grid) -> Guess | None:
     tried = [Guess(change, compare(image, grid)) for change, grid in _changed(image, label)]
     fitting = [guess for guess in tried if guess.agreement.kind in _FITS]
     return min(fitting, key=lambda guess: _FITS.index(guess.agreement.kind), default=None)
+
+
+def in_the_body(image: np.ndarray, label: np.ndarray) -> str:
+    """How much of a label lies in the body if it is taken voxel for voxel, and if its voxels are mirrored, in words.
+
+    Where the data were mirrored and not only the header, headers cannot tell, but a label beside the body can. The body
+    is what is brighter than the mean of the image.
+
+    Args:
+        image: (z, y, x).
+        label: (z, y, x) of the same shape and axis order; not zero where anything is drawn.
+
+    Returns:
+        Empty, unless one way is better than all others by a tenth of the label.
+    """
+    drawn, body = label != 0, image > image.mean()
+    if not drawn.any():
+        return ""
+    shares = {"taken voxel for voxel": float(body[drawn].mean())}
+    for axis, name in enumerate(_AXES):
+        shares[f"mirrored along {name}"] = float(body[np.flip(drawn, axis)].mean())
+    best, *others = sorted(shares, key=lambda way: -shares[way])
+    if shares[best] - shares[others[0]] < _TELLING:
+        return ""
+    return f"{best}, {shares[best]:.0%} of it lies in the body; {others[0]}, {shares[others[0]]:.0%}"
 
 
 def _changed(image: Grid, label: Grid) -> Iterator[tuple[str, Grid]]:

@@ -3,6 +3,8 @@
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
+import tifffile
 
 from autoseg import formats
 from autoseg.contracts import Case, Settings
@@ -203,10 +205,11 @@ def test_a_slice_without_thickness(tmp_path):
     assert volume.grid.spacing_mm == (1.0, 2.0, 1.0)
 
 
-@pytest.mark.fault(27, "fourth axis of one volume, of vectors, or of time", "squeezed; channels; channels, and told")
+@pytest.mark.fault(27, "fourth axis of one volume, of vectors, or of time", "squeezed; channels; told, and asked for")
 def test_fourth_axes(tmp_path):
     one = formats.read(nifti(tmp_path / "one.nii", noise(shape=(6, 5, 4, 1))))
     assert one.array.shape == (1, 4, 5, 6)
+    assert not one.open_axis4
 
     def timed(header):
         header.set_xyzt_units("mm", "sec")
@@ -215,10 +218,48 @@ def test_fourth_axes(tmp_path):
     several = formats.read(written(tmp_path / "t.nii", timed, noise(shape=(6, 5, 4, 7)), np.diag([-1, -1, 1, 1.0])))
     assert several.array.shape == (7, 4, 5, 6)
     assert "7 volumes are 2.5 apart in time" in several.notes[0]
+    assert several.open_axis4
+    assert np.array_equal(several.at(3).array, several.array[3:4])
     vector = formats.read(nifti(tmp_path / "v.nii", noise(shape=(6, 5, 4, 1, 3))))
     assert vector.array.shape == (3, 4, 5, 6)
+    assert not vector.open_axis4
+    assert vector.at(1) is vector
     with pytest.raises(UnreadableFile, match="more than one axis"):
         formats.read(nifti(tmp_path / "tv.nii", noise(shape=(6, 5, 4, 2, 3))))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "vectors", "is_open"),
+    [
+        (".nii", True, False),
+        (".nii", False, True),
+        (".nrrd", True, False),
+        (".mha", True, False),
+        (".mha", False, True),
+    ],
+)
+def test_axes_that_files_tell(tmp_path, suffix, vectors, is_open):
+    array = np.random.default_rng(0).random((4, 5, 6, 2) if vectors else (2, 4, 5, 6)).astype(np.float32)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(array, isVector=vectors), str(tmp_path / f"a{suffix}"))
+    volume = formats.read(tmp_path / f"a{suffix}")
+    assert np.array_equal(volume.array, np.moveaxis(array, -1, 0) if vectors else array)
+    assert volume.open_axis4 == is_open
+
+
+@pytest.mark.parametrize(("kind", "is_open"), [("vector", False), ("RGB-color", False), ("time", True), ("???", True)])
+def test_kinds_of_nrrd_axes(tmp_path, kind, is_open):
+    words = "type: uchar\ndimension: 4\nsizes: 3 6 5 4\nspace: LPS\nspace directions: none (1,0,0) (0,1,0) (0,0,1)"
+    head = f"NRRD0004\n{words}\nkinds: {kind} space space space\nencoding: raw\n\n"
+    (tmp_path / "a.nrrd").write_bytes(head.encode() + bytes(360))
+    assert formats.read(tmp_path / "a.nrrd").open_axis4 == is_open
+
+
+@pytest.mark.parametrize(("axes", "is_open"), [("TZYX", True), ("ZCYX", False)])
+def test_axes_of_tiff(tmp_path, axes, is_open):
+    array = np.random.default_rng(0).random((3, 4, 6, 8)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", array, imagej=True, metadata={"axes": axes})
+    volume = formats.read(tmp_path / "a.tif")
+    assert (volume.array.shape, volume.open_axis4) == (((3, 4, 6, 8), True) if is_open else ((4, 3, 6, 8), False))
 
 
 @pytest.mark.fault(27, "complex voxels", "quarantined, asking for magnitude or phase")

@@ -76,7 +76,11 @@ def test_turned_pictures(tmp_path):
     tags = Image.Exif()
     tags[0x0112] = 6
     Image.fromarray(GREY).save(tmp_path / "a.jpg", exif=tags, quality=100)
-    assert formats.read(tmp_path / "a.jpg").array.shape == (1, 1, 8, 6)
+    volume = formats.read(tmp_path / "a.jpg")
+    assert volume.array.shape == (1, 1, 8, 6)
+    assert volume.notes == ("turned upright, as its EXIF orientation 6 says",)
+    Image.fromarray(GREY).save(tmp_path / "b.jpg", quality=100)
+    assert formats.read(tmp_path / "b.jpg").notes == ()
 
 
 IMAGEJ = {"imagej": True, "resolution": (2.0, 4.0), "metadata": {"axes": "ZYX", "spacing": 5.0, "unit": "um"}}

@@ -19,6 +19,9 @@ def saved(path, array, mode=None, **options):
     return formats.read(path)
 
 
+@pytest.mark.fault(
+    22, "no voxel size at all, as in PNG, JPEG and BMP", "an isotropic grid of pixels; recorded as not known"
+)
 def test_grey_is_one_channel_without_a_voxel_size(tmp_path):
     volume = saved(tmp_path / "a.png", GREY)
     assert volume.array.shape == (1, 1, 6, 8)

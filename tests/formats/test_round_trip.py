@@ -157,6 +157,11 @@ def _write_metaimage(path: Path, made: Made) -> None:
         path.write_bytes(f"{head}ElementDataFile = LOCAL\n".encode() + voxels)
 
 
+@pytest.mark.fault(
+    18,
+    "any orientation, spacing and format",
+    "read, made canonical, turned back and written: the identical grid and labels",
+)
 @given(volumes())
 def test_labels_return_to_the_very_same_grid(made):
     with tempfile.TemporaryDirectory() as name:
@@ -194,7 +199,7 @@ def test_labels_of_tilted_scans_come_back_from_the_upright_grid(made, radius, se
         image = write(folder, made)
         formats.write_label(folder / f"label{made.suffix}", label, image)
         case = Case(case="a", subject="a", images=(image.name,), label=f"label{made.suffix}")
-        loaded = auditing.load(folder, case)
+        loaded = auditing.load(folder, case, auditing.Reading(axis4="channel"))
         own = canonicalize(made.array, formats.read(image).grid)[1]
     if shear_deg(own) <= TOLERATED_SHEAR_DEG:
         assert loaded.tilted is None

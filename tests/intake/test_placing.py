@@ -185,7 +185,7 @@ def test_a_channel_elsewhere(tmp_path, out):
 @pytest.mark.fault(38, "a case with more channels than the others", "quarantined; says how many were expected")
 def test_an_odd_number_of_channels(source, out):
     nifti(source / "images" / "case_4.nii.gz", np.stack([noise(), noise(1)], -1))
-    found = entry(run(source, out), "case_4")
+    found = entry(run(source, out, axis4="channel"), "case_4")
     assert (found.verdict, "has 2 channels; expected 1" in found.reason) == ("quarantined", True)
 
 
@@ -213,3 +213,58 @@ def test_exchanged_channels_are_flagged(tmp_path, out):
     assert "channel 0 (T1) looks like channel 1 (T2) of the other cases" in entry(made, "phantom_005").reason
     assert entry(made, "phantom_005").verdict == "ok"
     assert not any("swapped" in item.reason for item in made.audit.entries if item.case != "phantom_005")
+
+
+@pytest.mark.fault(
+    37, "a mask drawn on a picture as it is stored, against its EXIF tag", "quarantined, with the likely cause"
+)
+def test_a_mask_that_was_not_turned(tmp_path, out):
+    grey = np.random.default_rng(0).integers(0, 255, (6, 40, 48), dtype=np.uint8)
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for number, picture in enumerate(grey):
+        turned = {"exif": tags} if number in (2, 3) else {}
+        Image.fromarray(picture).save(tmp_path / "images" / f"p{number}.jpg", **turned)
+        mask = 255 * (ball(shape=(40, 48)))
+        Image.fromarray(mask.T if number == 3 else mask).save(tmp_path / "masks" / f"p{number}.png")
+    made = run(tmp_path, out)
+    assert entry(made, "p2").verdict == "quarantined"
+    assert "(1, 40, 48), the image (1, 48, 40) (they would fit if one were turned by 90" in entry(made, "p2").reason
+    assert "turned upright, as its EXIF orientation 6 says" in entry(made, "p3").reason
+
+
+@pytest.mark.fault(26, "one slice in every case", "plane images: two-dimensional")
+def test_single_slices_are_planes(tmp_path, out):
+    for number in range(3):
+        nifti(tmp_path / "images" / f"c{number}.nii.gz", noise(number, (32, 30, 1)))
+        nifti(tmp_path / "masks" / f"c{number}.nii.gz", ball(shape=(32, 30))[..., None])
+    assert run(tmp_path, out).dimension == 2
+
+
+@pytest.mark.fault(26, "one slice in one case among volumes", "kept as a thin volume, and pointed out")
+def test_a_single_slice_among_volumes(source, out):
+    nifti(source / "images" / "case_2.nii.gz", noise(2, (12, 10, 1)))
+    nifti(source / "masks" / "case_2.nii.gz", ball(shape=(12, 10))[..., None])
+    made = run(source, out)
+    assert made.dimension == 3
+    assert stored(out, "case_2")[0].shape == (1, 1, 10, 12)
+    assert entry(made, "case_2").verdict == "ok"
+    assert "outlier" in entry(made, "case_2").kinds
+
+
+@pytest.mark.fault(
+    17, "a label whose voxels are mirrored, under another header", "quarantined; says how it lies in the body"
+)
+def test_a_mirrored_label_is_explained_by_the_body(source, out):
+    image = noise(0)
+    image[:6, :5] += 500
+    nifti(source / "images" / "case_0.nii.gz", image)
+    label = np.zeros(SHAPE, np.uint8)
+    label[2:5, 1:4, 2:5] = 1
+    relabel(source, affine((0, 0, 40)), label[::-1])
+    found = entry(run(source, out), "case_0")
+    assert found.verdict == "quarantined"
+    assert "mirrored along x, 100% of it lies in the body" in found.reason
+    assert "--trust-grid" in found.reason

@@ -65,6 +65,48 @@ def test_a_class_that_only_unusable_cases_show_is_fatal(tmp_path, declared):
         look(tmp_path)
 
 
+def structures(root, tumour_in, cases=6):
+    """A folder per case with a file per structure; a tumour is drawn in one of them only."""
+    for number in range(cases):
+        folder = root / f"p{number}"
+        nifti(folder / "ct.nii.gz", noise(number))
+        nifti(folder / "segmentations" / "liver.nii.gz", ball())
+        nifti(folder / "segmentations" / "tumour.nii.gz", ball() if number == tumour_in else 0 * ball())
+    return root
+
+
+def broken(folder):
+    (folder / "ct.nii.gz").write_bytes(b"broken")
+
+
+def with_another_channel(folder):
+    nifti(folder / "ct.nii.gz", np.stack([noise(), noise(1)], -1)[:, :, :, None])
+
+
+def with_a_broken_mask(folder):
+    (folder / "segmentations" / "tumour.nii.gz").write_bytes(b"broken")
+
+
+@pytest.mark.fault(
+    48,
+    "the only case that shows a class cannot be used",
+    "exit 3 with class and case, whether masks hold values or not",
+)
+@pytest.mark.parametrize("damage", [broken, with_another_channel, with_a_broken_mask])
+def test_a_structure_that_only_unusable_cases_show_is_fatal(tmp_path, damage):
+    structures(tmp_path, 3)
+    damage(tmp_path / "p3")
+    with pytest.raises(UnusableDataset, match=r"label tumour would be lost(.|\n)*p3: ") as caught:
+        look(tmp_path)
+    assert caught.value.exit_code == 3
+
+
+def test_a_structure_that_others_show_is_not_lost(tmp_path):
+    structures(tmp_path, 3)
+    broken(tmp_path / "p2")
+    assert len(look(tmp_path).cases) == 5
+
+
 def test_values_that_are_no_declared_class_are_not_missed(tmp_path):
     write_msd(tmp_path, 6, (8, 10, 12))
     nifti(tmp_path / "labelsTr" / "phantom_003.nii.gz", ball(9))

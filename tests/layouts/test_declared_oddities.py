@@ -38,6 +38,14 @@ def test_broken_json(tmp_path, text, said):
         layouts.find(tmp_path)
 
 
+@pytest.mark.fault(56, "a byte order mark before the JSON", "read")
+def test_a_byte_order_mark(tmp_path):
+    write_msd(tmp_path, cases=2)
+    declared = tmp_path / "dataset.json"
+    declared.write_bytes(b"\xef\xbb\xbf" + declared.read_bytes())
+    assert (layouts.find(tmp_path).layout, len(layouts.find(tmp_path).cases)) == ("msd", 2)
+
+
 def test_text_that_says_nan_or_brackets_is_only_text(tmp_path):
     write_msd(tmp_path, cases=1)
     edit(tmp_path, description='NaN, "[[[" and Infinity \\')
@@ -95,6 +103,7 @@ def test_the_table_stays_inside(tmp_path, listed):
         layouts.find(tmp_path)
 
 
+@pytest.mark.fault(56, "values of the wrong type", "exit 3 with the JSON path")
 @pytest.mark.parametrize("listed", [[], {"x": {}}, {"x": {"images": []}}, {"x": {"images": [3]}}, {"x": "y"}])
 def test_wrong_types_in_the_table(tmp_path, listed):
     edit(table(tmp_path), dataset=listed)
@@ -112,6 +121,7 @@ def test_a_validation_list_is_more_training_cases(tmp_path):  # as AMOS
     assert found.notes == ()
 
 
+@pytest.mark.fault(56, "dataset.json of absurd size", "exit 3 unread")
 def test_the_largest_declaration(tmp_path):
     write_msd(tmp_path, cases=1)
     with open(tmp_path / "dataset.json", "ab") as file:

@@ -148,6 +148,7 @@ def test_nothing_to_find(tmp_path):
         layouts.find(tmp_path)
 
 
+@pytest.mark.fault(9, "files of formats that are not read", "told with their number and suffix")
 def test_formats_that_are_not_read_are_told(tmp_path):
     root = folder_of_pairs(tmp_path, cases=2)
     (root / "images" / "more.npy").write_bytes(b"x")

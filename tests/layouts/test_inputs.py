@@ -2,6 +2,7 @@ import pytest
 
 from autoseg import layouts
 from autoseg.errors import LayoutError, UsageError
+from tests.layouts.folders import make
 from tests.made import nifti, noise
 
 
@@ -87,3 +88,41 @@ def test_what_fits_no_channel_is_not_passed_over(tmp_path):
     for file in ("a_flair.nii.gz", "a_t1.nii.gz", "stray.nii.gz"):
         nifti(tmp_path / file, noise())
     assert by_name(tmp_path, "flair", "t1") == {"a": ("a_flair.nii.gz", "a_t1.nii.gz"), "stray": ("stray.nii.gz",)}
+
+
+def unused(path, channels, exclude=None):
+    return layouts.unused_inputs(path, layouts.find_inputs(path, channels, exclude), exclude)
+
+
+@pytest.mark.fault(
+    50, "masks, and images laid out otherwise, among images to predict", "not predicted, and listed with the reason"
+)
+def test_what_is_not_predicted_is_listed(tmp_path):
+    make(tmp_path, "s{0,1}/ct.nii.gz \n s{0,1}/segmentations/liver.nii.gz # \n s0/ct_mask.nii.gz #")
+    assert by_name(tmp_path, "CT") == {"s0_ct": ("s0/ct.nii.gz",), "s1_ct": ("s1/ct.nii.gz",)}
+    told = unused(tmp_path, ["CT"])
+    assert sorted(told) == [
+        "s0/ct_mask.nii.gz",
+        "s0/segmentations/liver.nii.gz",
+        "s1/segmentations/liver.nii.gz",
+    ]
+    assert all("called a mask" in why for why in told.values())
+
+
+def test_subfolders_beside_images_are_listed(tmp_path):
+    make(tmp_path, "a.nii.gz \n later/{b,c}.nii.gz")
+    assert list(by_name(tmp_path, "CT")) == ["a"]
+    [(folder, why)] = unused(tmp_path, ["CT"]).items()
+    assert (folder, "in a subfolder" in why) == ("later/ (2 files)", True)
+
+
+def test_masks_of_an_earlier_prediction_are_neither_inputs_nor_left_over(tmp_path):
+    make(tmp_path, "s0/ct.nii.gz \n out/s0_ct.nii.gz #")
+    cases = layouts.find_inputs(tmp_path, ["CT"], tmp_path / "out")
+    assert [case.case for case in cases] == ["s0_ct"]
+    assert unused(tmp_path, ["CT"], tmp_path / "out") == {}
+
+
+def test_a_single_file_leaves_nothing_over(tmp_path):
+    make(tmp_path, "a.nii.gz \n b.nii.gz")
+    assert unused(tmp_path / "a.nii.gz", ["CT"]) == {}

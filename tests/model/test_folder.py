@@ -131,6 +131,9 @@ def test_files_outside_the_folder_are_refused(copy, file):
         model.load(copy, device="cpu")
 
 
+@pytest.mark.fault(
+    86, "weights of another shape or type, NaN among them, or exchanged", "refused (exit 6), naming the tensor"
+)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -155,6 +158,7 @@ def test_weights_that_are_no_safetensors_are_refused(copy):
         model.load(copy, device="cpu")
 
 
+@pytest.mark.fault(90, "weights and plan of a model that disagree", "refused (exit 6) with both")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -171,6 +175,9 @@ def test_records_that_contradict_themselves_are_refused(copy, change, message):
         model.load(copy, device="cpu")
 
 
+@pytest.mark.fault(
+    90, "a model whose plan was edited", "refused (exit 6): it gives another result than its golden sample"
+)
 def test_an_edited_plan_fails_the_golden_sample(copy):
     edit(copy, lambda content: content["configurations"][0]["normalization"][0].update(scheme="none"))
     with pytest.raises(RefusedError, match="expected class agreement"):

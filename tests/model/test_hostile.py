@@ -12,10 +12,14 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
-from autoseg import model
-from autoseg.errors import RefusedError
+from autoseg import model, phantoms
+from autoseg.cli import app
+from autoseg.contracts import Settings
+from autoseg.errors import DataError, RefusedError
 from autoseg.model import folder as model_folder
+from autoseg.stages import dataset as stage
 from tests.model import tiny
 
 WEIGHTS = "weights/3d_fullres_fold_0.safetensors"
@@ -144,4 +148,56 @@ def test_a_golden_bomb_is_refused(copy):
             file.writestr(f"{name}.npy", head.getvalue() + bytes(2**22))
     put(copy, "golden.npz", archive.getvalue())
     with pytest.raises(RefusedError, match="golden"):
+        model.load(copy, device="cpu")
+
+
+NAMES_OF_CODE = {
+    "a class to make": lambda record: record.update(_target_="os.system", path="touch canary"),
+    "a network of another module": lambda record: record["configurations"][0]["network"].update(family="os.system"),
+    "a scheme that is an expression": lambda record: record["configurations"][0]["normalization"][0].update(
+        scheme="__import__('os').mkdir('canary')"
+    ),
+}
+
+
+@pytest.mark.fault(
+    89, "a model that names code to run", "refused: names are looked up in fixed tables, what is not known is an error"
+)
+@pytest.mark.parametrize("what", NAMES_OF_CODE)
+def test_names_are_never_code(copy, what, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    record = json.loads((copy / "model.json").read_text())
+    NAMES_OF_CODE[what](record)
+    (copy / "model.json").write_text(json.dumps(record))
+    with pytest.raises((RefusedError, DataError)) as caught:
+        model.load(copy, device="cpu")
+    assert caught.value.exit_code in (3, 6)
+    assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.fault(
+    89,
+    "planner or data set declaration that names code to run",
+    "exit 2; a reader that is asked for is ignored",
+)
+def test_a_planner_is_no_module(tmp_path, monkeypatch):
+    monkeypatch.setenv("nnUNet_extTrainer", str(tmp_path))
+    phantoms.write_nnunet(tmp_path / "data", 2, (8, 10, 12))
+    declared = tmp_path / "data" / "dataset.json"
+    declared.write_text(json.dumps(json.loads(declared.read_text()) | {"overwrite_image_reader_writer": "os.system"}))
+    assert len(stage.inspect(tmp_path / "data", Settings())[0].cases) == 2
+    ended = CliRunner().invoke(app, ["run", str(tmp_path / "data"), str(tmp_path / "out"), "--planner", "os.system"])
+    assert ended.exception.exit_code == 2
+    assert "os.system" in str(ended.exception)
+
+
+@pytest.mark.fault(
+    90, "a model of a newer or older format", "refused (exit 6) with both versions, before anything is read"
+)
+@pytest.mark.parametrize("version", [0, 2])
+def test_another_format_is_refused(copy, version):
+    record = json.loads((copy / "model.json").read_text())
+    record |= {"schema_version": version, "autoseg_version": "7.3", "what_comes_then": []}
+    (copy / "model.json").write_text(json.dumps(record))
+    with pytest.raises(RefusedError, match=rf"format {version}, written by autoseg 7\.3; .* reads format 1"):
         model.load(copy, device="cpu")

@@ -39,6 +39,9 @@ def test_legal_edits_pass(part, changes):
     check(edited(part, **changes), DATA, MACHINE)
 
 
+@pytest.mark.fault(
+    60, "a hand-edited plan with values that cannot be", "refused, naming the place and the nearest legal value"
+)
 @pytest.mark.parametrize(
     ("part", "changes", "said"),
     [

@@ -37,6 +37,16 @@ def test_source_missing_or_a_file(tmp_path, source):
     refused(tmp_path / "out", source / "a.txt", "is a file")
 
 
+@pytest.mark.fault(92, "a model of another origin where a run is to write", "exit 2 at once; it stays as it is")
+def test_a_model_in_the_way_is_kept(tmp_path, source):
+    record = tmp_path / "out" / "model" / "model.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{}")
+    refused(tmp_path / "out", source, "not a run folder")
+    refused(tmp_path / "out" / "model", source, "not a run folder")
+    assert record.read_text() == "{}"
+
+
 def test_output_with_foreign_content_or_a_file(tmp_path, source):
     out = tmp_path / "out"
     out.mkdir()

@@ -105,6 +105,9 @@ def test_components_and_box_of_a_known_label(source, out):
     assert target.box == ((2, 7), (2, 9), (2, 9))
 
 
+@pytest.mark.fault(
+    18, "orientations mixed in one data set", "all are made canonical on reading; the file's own is kept in the record"
+)
 def test_orientation_is_made_canonical(source, out):
     label = ball()
     image = noise()
@@ -394,6 +397,7 @@ def test_a_constant_image_with_a_label_is_quarantined_without_one_it_is_a_negati
     assert entry(run(source, out), "case_0").verdict == "ok"
 
 
+@pytest.mark.fault(38, "a grey image among colour images", "repeated for red, green and blue, and told")
 def test_grey_images_among_colour_ones_are_repeated(tmp_path, out):
     write_pairs(tmp_path, 5)
     grey = np.random.default_rng(0).integers(0, 255, (64, 72), dtype=np.uint8)
@@ -414,7 +418,7 @@ def test_a_missing_channel_quarantines_the_case(tmp_path, out):
 
 def test_an_odd_number_of_channels_is_quarantined_by_majority(source, out):
     nifti(source / "images" / "case_4.nii.gz", np.stack([noise(), noise(1)], -1))
-    assert "expected 1" in entry(run(source, out), "case_4").reason
+    assert "expected 1" in entry(run(source, out, axis4="channel"), "case_4").reason
 
 
 # ------------------------------------------------------------------------------------------------- whole data sets

@@ -3,14 +3,19 @@ import os
 import numpy as np
 import pytest
 
-from autoseg import records
+from autoseg import model, records
 from autoseg.contracts import CaseScan, Settings
+from autoseg.errors import UsageError
+from autoseg.page import card
 from autoseg.phantoms import write_msd, write_nnunet
 from autoseg.stages import dataset
 from autoseg.stages.fingerprint import fingerprint
 from autoseg.workspace import DatasetFolder
+from planners.registry import plan
 from tests.made import ball, folder_of_pairs, nifti, noise
+from tests.model import tiny
 from tests.real_data import copy
+from tests.strategies import gpu
 
 
 @pytest.fixture(autouse=True)
@@ -133,8 +138,8 @@ def test_real_ct(tmp_path):
     assert found.cases[0].spacing_mm == pytest.approx((3.27, 0.977, 0.977), abs=0.01)
 
 
-def test_partners_by_name_and_by_symmetry(tmp_path):
-    root = tmp_path / "data"
+def two_sided(root):
+    """Two blobs that mirror each other across the body's middle, and one in the middle; nobody named them."""
     for number in range(4):
         label = np.zeros((40, 20, 10), np.uint8)
         label[6 + number % 2 : 11 + number % 2, 8:12, 3:7] = 1
@@ -142,7 +147,11 @@ def test_partners_by_name_and_by_symmetry(tmp_path):
         label[18:22, 2:5, 3:7] = 3
         nifti(root / "images" / f"case_{number}.nii.gz", noise(number, (40, 20, 10)))
         nifti(root / "masks" / f"case_{number}.nii.gz", label)
-    made, scans = look(root, tmp_path)
+    return root
+
+
+def test_partners_by_name_and_by_symmetry(tmp_path):
+    made, scans = look(two_sided(tmp_path / "data"), tmp_path)
     assert [label.partner for label in fingerprint(made, scans).labels] == ["label_2", "label_1", None]
     assert scans[0].targets[1].centroid_vox == pytest.approx((4.5, 9.5, 31.0))
     named = made.labels.model_copy(
@@ -155,6 +164,28 @@ def test_partners_by_name_and_by_symmetry(tmp_path):
     )
     found = fingerprint(made.model_copy(update={"labels": named}), scans)
     assert [label.partner for label in found.labels] == ["lung_left", None, "lung_right"]
+
+
+def mirrored(data):
+    """Axes that a plan for a long training mirrors along."""
+    [chosen] = plan(data, gpu(hours=100.0), "auto").configurations[:1]
+    return chosen.training.augmentation.mirror_axes
+
+
+def test_sides_that_nobody_named_are_minded_from_plan_to_prediction(tmp_path):
+    made, scans = look(two_sided(tmp_path / "data"), tmp_path)
+    found = fingerprint(made, scans)
+    unaware = [label.model_copy(update={"partner": None}) for label in found.labels]
+    assert mirrored(found.model_copy(update={"labels": tuple(unaware)})) == (0, 1, 2)
+    assert mirrored(found) == (0, 1)
+    described = card.make(made, found, None, None)
+    assert described.sided == ("label_1", "label_2")
+    tiny.make(tmp_path / "model", tiny.draft().model_copy(update={"card": described}))
+    loaded = model.load(tmp_path / "model", device="cpu")
+    image = noise(shape=(16, 16, 16))
+    with pytest.raises(UsageError, match="label_1, label_2 have left and right"):
+        loaded.predict(image, (1.0, 1.0, 1.0))
+    assert loaded.predict(image, (1.0, 1.0, 1.0), "RAS").shape == image.shape
 
 
 def test_partners_forbid_mirroring(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from autoseg.contracts import Case
-from autoseg.errors import BusyError, Interrupted, UsageError
+from autoseg.errors import BusyError, Interrupted, RefusedError, UsageError
 from autoseg.stages import predict as stage
 from autoseg.stages.predict import Options, predict
 from autoseg.workspace import ModelFolder
@@ -53,6 +53,9 @@ def reoriented(image, codes):
     return image.as_reoriented(nibabel.orientations.ornt_transform(nibabel.io_orientation(image.affine), want))
 
 
+@pytest.mark.fault(
+    18, "images to predict stored in any orientation", "one mask in space; each file on the exact grid of its image"
+)
 @pytest.mark.parametrize("affine", [np.diag([1.0, 1.2, 2.0, 1.0]), OBLIQUE])
 def test_masks_lie_on_the_inputs_grid_however_it_is_stored(exclusive, tmp_path, affine):
     original = nibabel.Nifti1Image(blocks(), affine)
@@ -195,6 +198,7 @@ class TestAgain:
     def again(self, model, folder, options=CPU, names="ab"):
         return predict(model, [case(name) for name in names], folder, folder / "out", options)
 
+    @pytest.mark.fault(94, "masks of the same model and image already there", "kept as they are")
     def test_finished_cases_are_skipped(self, exclusive, folder):
         assert self.again(exclusive, folder) == self.first and self.worked == []
 
@@ -219,6 +223,9 @@ class TestAgain:
         self.again(exclusive, folder, Options("cpu", tta="full", probabilities=True))
         assert self.worked == ["a", "b", "a", "b"]
 
+    @pytest.mark.fault(
+        94, "masks of another model in the output folder", "exit 2 before any work; replaced only with --overwrite"
+    )
     def test_masks_of_another_model_are_kept_unless_told_otherwise(self, folder, tmp_path):
         tiny.make(tmp_path / "other", seed=5)
         other = ModelFolder(tmp_path / "other")
@@ -229,6 +236,7 @@ class TestAgain:
         self.again(other, folder, Options("cpu", overwrite=True))
         assert (folder / "out" / "a.nii.gz").read_bytes() != before and self.worked == ["a", "b"]
 
+    @pytest.mark.fault(94, "a mask of unknown origin in the output folder", "exit 2; never replaced unasked")
     def test_masks_of_unknown_origin_are_kept(self, exclusive, folder):
         (folder / "out" / "provenance" / "a.json").unlink()
         with pytest.raises(UsageError, match="1 files in the output folder, e.g. .*a.nii.gz"):
@@ -258,6 +266,19 @@ def test_outputs_never_replace_inputs_or_each_other(exclusive, tmp_path):
         predict(exclusive, [case("a")], tmp_path, tmp_path, Options("cpu", overwrite=True))
     with pytest.raises(UsageError, match="would both write"):
         predict(exclusive, [case("a"), case("a")], tmp_path, tmp_path / "out", CPU)
+
+
+@pytest.mark.fault(
+    12, "a link out of the output folder where a mask is to be written", "refused (exit 6), not followed"
+)
+def test_masks_are_never_written_through_links(exclusive, tmp_path):
+    write_nifti(tmp_path / "a.nii.gz", blocks())
+    (tmp_path / "elsewhere.nii.gz").write_bytes(b"of somebody")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.nii.gz").symlink_to(tmp_path / "elsewhere.nii.gz")
+    with pytest.raises(RefusedError, match="outside"):
+        predict(exclusive, [case("a")], tmp_path, tmp_path / "out", Options("cpu", overwrite=True))
+    assert (tmp_path / "elsewhere.nii.gz").read_bytes() == b"of somebody"
 
 
 def test_two_processes_do_not_share_an_output_folder(exclusive, tmp_path):

@@ -94,7 +94,7 @@ def test_bad_cases_stop_no_other(model, images, tmp_path):
         told = json.loads((out / "provenance" / f"{name}.json").read_text())
         assert told["predicted"]["ood"] == cases[name].ood
     assert isinstance(ended.exception, DataError) and ended.exception.exit_code == 3
-    assert "3 cases failed" in str(ended.exception) and "e_cut" in str(ended.exception)
+    assert "3 of 7 cases failed" in str(ended.exception) and "e_cut" in str(ended.exception)
 
 
 def test_finished_cases_keep_their_doubts(model, images, tmp_path):
@@ -102,3 +102,19 @@ def test_finished_cases_keep_their_doubts(model, images, tmp_path):
     before = written(tmp_path / "out")
     assert predict(model, images, tmp_path / "out").exit_code == first.exit_code == 0
     assert written(tmp_path / "out") == before
+
+
+@pytest.mark.fault(
+    50, "masks in the folder of images to predict", "told on screen and in predict.json, each with the reason"
+)
+def test_what_is_left_over_is_told(model, tmp_path):
+    nifti(tmp_path / "new" / "p1" / "ct.nii.gz", tissue(1))
+    nifti(tmp_path / "new" / "p1" / "ct_seg.nii.gz", np.ones(SHAPE, np.uint8))
+    ended = predict(model, tmp_path / "new", tmp_path / "new" / "out")
+    for _ in range(2):  # the masks are no images the second time
+        assert ended.exit_code == 0
+        assert "1 of 1 segmented" in ended.output
+        assert "left over: p1/ct_seg.nii.gz: called a mask" in ended.output
+        made = records.read(tmp_path / "new" / "out" / "predict.json", Prediction)
+        assert made.left_over == ("p1/ct_seg.nii.gz",) and len(made.left_over_because) == 1
+        ended = predict(model, tmp_path / "new", tmp_path / "new" / "out")
