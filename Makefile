@@ -10,7 +10,7 @@ TORCH := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 help:
 	@echo "make demo    install, then run the whole row on made-up volumes (about 3 minutes)"
 	@echo "make test    install, then run the tests"
-	@echo "make nightly properties of planners and formats on many more examples (hours: a million broken files)"
+	@echo "make nightly properties of planners, formats and layouts on many more examples (hours), and a million broken inputs"
 	@echo "make lint    ruff, mypy, import-linter"
 	@echo "make wheel   build dist/*.whl"
 
@@ -31,7 +31,8 @@ test: $(BIN)/.installed
 	$(BIN)/python -m pytest
 
 nightly: $(BIN)/.installed
-	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/planners tests/formats
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/planners tests/formats tests/layouts \
+		tests/test_fuzz_records.py
 
 lint: $(BIN)/.installed
 	$(BIN)/ruff check .

@@ -1,14 +1,27 @@
 """How far a run is: read from its records and event logs, without disturbing it."""
 
-import json
 import time
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from autoseg import records
-from autoseg.contracts import Run
+from autoseg.contracts import Dataset, Prediction, Prepared, Report, Run, Selection, Validation
 from autoseg.errors import UsageError
+from autoseg.events import Event
 from autoseg.workspace import STAGES, Workspace
-from planners.contracts import Plan, Record
+from planners.contracts import Fingerprint, Plan, Record, StageRecord
+
+_RECORDS: dict[str, type[StageRecord]] = {
+    "dataset": Dataset,
+    "fingerprint": Fingerprint,
+    "plan": Plan,
+    "preprocess": Prepared,
+    "crossvalidate": Validation,
+    "select": Selection,
+    "predict": Prediction,
+    "report": Report,
+}
 
 
 class StageStatus(Record):
@@ -35,6 +48,7 @@ def status(out: Path) -> Status:
 
     Raises:
         UsageError: It is none.
+        DataError: One of its records is broken.
     """
     workspace = Workspace(out)
     if not workspace.run.exists():
@@ -56,16 +70,15 @@ def _stage(workspace: Workspace, stage: str) -> StageStatus:
     path = workspace.record(stage)
     if not path.exists():
         return StageStatus(stage=stage, done=False)
-    content = json.loads(path.read_bytes())
-    seconds = (content.get("provenance") or {}).get("seconds")
-    return StageStatus(stage=stage, done=True, detail="" if seconds is None else f"{seconds:.1f} s")
+    provenance = records.read(path, _RECORDS[stage]).provenance
+    return StageStatus(stage=stage, done=True, detail="" if provenance is None else f"{provenance.seconds:.1f} s")
 
 
 def _training(workspace: Workspace) -> StageStatus:
     if not workspace.record("plan").exists() or not workspace.record("dataset").exists():
         return StageStatus(stage="train", done=False)
     plan = records.read(workspace.record("plan"), Plan)
-    folds = plan.folds or len(json.loads(workspace.record("dataset").read_bytes())["split"]["folds"])
+    folds = plan.folds or len(records.read(workspace.record("dataset"), Dataset).split.folds)
     wanted = [workspace.job(c.name, fold) for c in plan.configurations for fold in range(folds)]
     finished = sum(job.record.exists() for job in wanted)
     return StageStatus(stage="train", done=finished == len(wanted), detail=f"{finished} of {len(wanted)} jobs")
@@ -73,10 +86,25 @@ def _training(workspace: Workspace) -> StageStatus:
 
 def _activity(workspace: Workspace) -> str:
     logs = sorted(workspace.events.parent.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
-    if not logs:
+    lines = logs[-1].read_bytes().splitlines() if logs else []
+    last = next((logged for line in reversed(lines) if (logged := _logged(line)) is not None), None)
+    if last is None:
         return "no event yet"
-    last = logs[-1].read_bytes().splitlines()[-1]
-    entry = json.loads(last)
-    event, age = entry["event"], time.time() - entry["time"]
-    amount = f" {event['done']:.0f}/{event['total']:.0f} {event['unit']}" if event["total"] else ""
-    return f"last event {age:.0f} s ago: {event['stage']}{amount} {event['detail']}".rstrip()
+    event, age = last.event, time.time() - last.time
+    amount = f" {event.done:.0f}/{event.total:.0f} {event.unit}" if event.total else ""
+    return f"last event {age:.0f} s ago: {event.stage}{amount} {event.detail}".rstrip()
+
+
+class _Logged(Record):
+    """A line of an event log."""
+
+    time: float
+    event: Event
+
+
+def _logged(line: bytes) -> _Logged | None:
+    """The event of a line; None for one that was cut short when its process was killed."""
+    try:
+        return _Logged.model_validate_json(line)
+    except ValidationError:
+        return None

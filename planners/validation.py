@@ -3,12 +3,16 @@
 Every complaint names the field, what was found, what is legal, and the nearest legal value.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from math import prod
 
-from planners.contracts import Budget, Configuration, Fingerprint, Plan
+from planners.contracts import Budget, Configuration, Fingerprint, Plan, Record, with_previous_stages
 from planners.errors import InvalidPlan
 from planners.memory import planned_bytes, usable_bytes
+
+_LARGEST = 2**31 - 1  # what no size and no count of a plan comes near, and products of a few of which are still floats
+_MOST_CONVOLUTIONS = 256
 
 
 def check(plan: Plan, fingerprint: Fingerprint, budget: Budget) -> None:
@@ -25,12 +29,17 @@ def check(plan: Plan, fingerprint: Fingerprint, budget: Budget) -> None:
     found = [*_names(plan), *_folds(plan, fingerprint)]
     for index, configuration in enumerate(plan.configurations):
         where = f"configurations[{index}] ({configuration.name})"
-        shape = [*_shape(configuration)]
-        rest = [] if shape else [*_numbers(configuration), *_data(configuration, fingerprint), *_patch(configuration)]
-        memory = [] if shape or rest else [*_memory(configuration, budget)]
-        found += [f"{where}.{line}" for line in (*shape, *rest, *memory)]
+        wrong = flaws(configuration)
+        mismatched = [] if wrong else [*_data(configuration, fingerprint)]
+        memory = [] if wrong or mismatched else [*_memory(configuration, budget)]
+        found += [f"{where}.{line}" for line in (*wrong, *mismatched, *memory)]
     if found:
         raise InvalidPlan("the plan cannot be carried out:\n  " + "\n  ".join(found))
+
+
+def flaws(configuration: Configuration) -> tuple[str, ...]:
+    """What no data and no machine could make good: one line for each; empty for a configuration that can be built."""
+    return tuple(_shape(configuration)) or (*_numbers(configuration), *_patch(configuration))
 
 
 def _names(plan: Plan) -> Iterator[str]:
@@ -41,6 +50,11 @@ def _names(plan: Plan) -> Iterator[str]:
         before = configuration.previous_stage
         if before is not None and before not in names:
             yield f"configurations[{index}].previous_stage: {before!r} is not planned; expected null or one of {names}"
+            return
+    try:
+        with_previous_stages(names, plan.configurations)
+    except ValueError as error:
+        yield f"configurations: {error}; expected previous stages that do not lead round in a circle"
 
 
 def _folds(plan: Plan, fingerprint: Fingerprint) -> Iterator[str]:
@@ -72,6 +86,23 @@ def _shape(configuration: Configuration) -> Iterator[str]:
             yield f"network.{name}: elements of other lengths; expected {dimension} numbers each"
     if stages < 2:
         yield f"network.features: {stages} stages; expected two or more"
+    yield from _absurd("network", network)
+    yield from _absurd("training", configuration.training)
+
+
+def _absurd(where: str, record: Record) -> Iterator[str]:
+    for name, value in record:
+        if any(abs(number) > _LARGEST for number in _whole_numbers(value)):
+            yield f"{where}.{name}: a number beyond {_LARGEST}; expected a size or count that a machine can hold"
+
+
+def _whole_numbers(value: object) -> Iterator[int]:
+    """The integers in a field, however deep."""
+    if isinstance(value, tuple):
+        for element in value:
+            yield from _whole_numbers(element)
+    elif isinstance(value, int):
+        yield value
 
 
 def _numbers(configuration: Configuration) -> Iterator[str]:
@@ -82,10 +113,12 @@ def _numbers(configuration: Configuration) -> Iterator[str]:
     if set(network.strides[0]) != {1}:
         yield f"network.strides[0]: {list(network.strides[0])}; expected ones: the first stage has full resolution"
     for name in ("strides", "features", "convolutions_encoder", "convolutions_decoder"):
-        values = getattr(network, name)
-        flat = [number for value in values for number in (value if isinstance(value, tuple) else (value,))]
-        if min(flat) < 1:
-            yield f"network.{name}: {min(flat)}; expected 1 or more"
+        least = min(_whole_numbers(getattr(network, name)))
+        if least < 1:
+            yield f"network.{name}: {least}; expected 1 or more"
+    most = max(*network.convolutions_encoder, *network.convolutions_decoder)
+    if most > _MOST_CONVOLUTIONS:
+        yield f"network: {most} convolutions in one stage; expected at most {_MOST_CONVOLUTIONS}"
     even = [edge for kernel in network.kernels for edge in kernel if edge < 1 or edge % 2 == 0]
     if even:
         yield f"network.kernels: {even[0]}; expected odd numbers, e.g. {max(1, even[0] + 1)}"
@@ -133,9 +166,12 @@ def _memory(configuration: Configuration, budget: Budget) -> Iterator[str]:
     usable, needed = usable_bytes(budget), planned_bytes(network, training)
     if needed <= usable:
         return
-    smaller = (training.model_copy(update={"batch": batch}) for batch in range(training.batch - 1, 0, -1))
-    fitting = next((one.batch for one in smaller if planned_bytes(network, one) <= usable), None)
-    way_out = "not even a batch of 1 fits: make the patch smaller" if fitting is None else f"a batch of {fitting} fits"
+
+    def bytes_of(batch: int) -> int:
+        return planned_bytes(network, training.model_copy(update={"batch": batch}))
+
+    fitting = bisect_right(range(1, training.batch), usable, key=bytes_of)
+    way_out = f"a batch of {fitting} fits" if fitting else "not even a batch of 1 fits: make the patch smaller"
     yield (
         f"training: {training.batch} patches of {' x '.join(map(str, training.patch_vox))} voxels need "
         f"{needed / 1e9:.2f} GB; expected at most {usable / 1e9:.2f} GB on {budget.device}: {way_out}"

@@ -8,6 +8,7 @@ is to be printed. Compressions that tifffile cannot undo alone (LZW, JPEG), and 
 import io
 import logging
 import re
+import struct
 import warnings
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -94,6 +95,7 @@ def read(path: Path, raw: memoryview, *, mask: bool = False) -> Volume:
 
 def _voxels(path: Path, raw: memoryview, file: tifffile.TiffFile, mask: bool) -> tuple[np.ndarray, tuple[Repair, ...]]:
     """(C, z, y, x), and what was done to get them."""
+    _require_an_end(path, raw, file)
     series = file.series[0]
     page = series.keyframe
     check_size(path, series.shape, max(1, series.dtype.itemsize))
@@ -107,6 +109,21 @@ def _voxels(path: Path, raw: memoryview, file: tifffile.TiffFile, mask: bool) ->
             raise
         return _by_pillow(path, raw, mask)
     return _arranged(path, array, series.axes, alpha=len(page.extrasamples) > 0)
+
+
+def _require_an_end(path: Path, raw: memoryview, file: tifffile.TiffFile) -> None:
+    """Refuse pages that follow each other in a circle, in which tifffile would go round for ever."""
+    layout, offset = file.tiff, file.pages.first.offset
+    seen: set[int] = set()
+    while 0 < offset < len(raw):
+        if offset in seen:
+            raise UnreadableFile(path, f"its {len(seen)} pages follow each other in a circle, without end")
+        seen.add(offset)
+        try:
+            (tags,) = struct.unpack_from(layout.tagnoformat, raw, offset)
+            (offset,) = struct.unpack_from(layout.offsetformat, raw, offset + layout.tagnosize + tags * layout.tagsize)
+        except struct.error:  # the file ends within this page, which tifffile takes for the last one
+            return
 
 
 def _require_believable(path: Path, raw: memoryview, series: tifffile.TiffPageSeries) -> None:

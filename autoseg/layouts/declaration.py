@@ -5,22 +5,20 @@ outside the folder is refused.
 """
 
 import difflib
-import json
-import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from autoseg.contracts import Label, LabelSet, Region
 from autoseg.errors import DataError, LabelError, RefusedError
+from autoseg.layouts import json_files
 
-_LARGEST_BYTES = 64 * 2**20
-_DEEPEST = 64
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|-?\b(?:NaN|Infinity)\b', re.DOTALL)
 _KEYS = (
     *("name", "dataset_name", "description", "reference", "licence", "license", "release", "relase", "tensorImageSize"),
     *("modality", "channel_names", "labels", "regions_class_order", "file_ending", "overwrite_image_reader_writer"),
     *("numTraining", "numValidation", "numTest", "training", "validation", "test", "dataset", "author", "version"),
 )
+
+_LONGEST_PATH_BYTES, _LONGEST_NAME_BYTES = 2048, 255  # the root's own path needs room, too
 
 Json = Mapping[str, object]
 
@@ -33,23 +31,9 @@ def read(path: Path) -> Json | None:
     """
     if not path.is_file():
         return None
-    size = path.stat().st_size
-    if size > _LARGEST_BYTES:
-        raise DataError(f"{path}: {size} bytes, more than {_LARGEST_BYTES}; this is no data set declaration")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not valid JSON: {error}; save it as UTF-8 text") from error
-    _refuse_oddities(text, path)
-    try:
-        content = json.loads(text, object_pairs_hook=lambda pairs: _without_twins(pairs, path))
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}; correct it there, or "
-            "delete the file if images and masks lie in two folders of their own"
-        ) from error
-    except ValueError as error:  # a number with thousands of digits
-        raise DataError(f"{path}: not valid JSON: {error}; correct the number") from error
+    content = json_files.read(
+        path, "data set declaration", ", or delete the file if images and masks lie in two folders of their own"
+    )
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected an object {{...}} at $, found {type(content).__name__}")
     return content
@@ -71,30 +55,6 @@ def remarks(content: Json, path: Path, training: int | None = None) -> tuple[str
     return tuple(found)
 
 
-def _refuse_oddities(text: str, path: Path) -> None:
-    """Numbers that are none, and nesting so deep that reading it would overflow the stack."""
-    depth = 0
-    for token in _TOKEN.finditer(text):
-        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
-        odd = token[0].lstrip("-") in ("NaN", "Infinity")
-        if odd or depth > _DEEPEST:
-            line = text.count("\n", 0, token.start()) + 1
-            column = token.start() - text.rfind("\n", 0, token.start())
-            problem = f"{token[0]} is no JSON number" if odd else f"nested more than {_DEEPEST} levels deep"
-            raise DataError(f"{path}: not valid JSON at line {line}, column {column}: {problem}; correct it there")
-
-
-def _without_twins(pairs: list[tuple[str, object]], path: Path) -> dict[str, object]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        raise DataError(
-            f"{path}: the keys {twice[:5]} stand twice in one object; nobody knows which counts; remove one"
-        )
-    return content
-
-
 def inside(file: object, where: str, path: Path) -> str:
     """A path that the declaration names, relative to its folder, in POSIX style without ``./``.
 
@@ -114,9 +74,14 @@ def confined(file: str, where: str) -> str:
     'a/b.png'
 
     Raises:
+        DataError: It is longer than any file's path can be.
         RefusedError: It is absolute or climbs out of the folder.
     """
     parts = PurePosixPath(file.replace("\\", "/"))
+    if len(file.encode()) > _LONGEST_PATH_BYTES or any(
+        len(part.encode()) > _LONGEST_NAME_BYTES for part in parts.parts
+    ):
+        raise DataError(f"{where}: {file[:60]!r}... is too long to be the path of a file; correct it")
     if parts.is_absolute() or PureWindowsPath(file).drive or ".." in parts.parts:
         raise RefusedError(f"{where}: {file!r} points outside the data set's folder; move the file inside")
     return parts.as_posix()

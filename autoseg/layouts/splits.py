@@ -5,7 +5,6 @@ set's folder; a fold number that the layout knows of each case. The file has nnU
 ``{"train": [...], "val": [...]}`` per fold, or is a single such object, which may name a ``"test"`` part as well.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from pathlib import Path
 
 from autoseg.contracts import Case
 from autoseg.errors import DataError, UsageError
+from autoseg.layouts import json_files
 
 FILES = ("splits_final.json", "splits.json")
-_LARGEST_BYTES = 64 * 2**20
 _PARTS = {"train", "val", "test"}
 _MOST_LISTED = 20
 
@@ -71,7 +70,7 @@ def read(path: Path) -> GivenSplit:
     Raises:
         DataError: Not JSON, or of another form.
     """
-    content = _json(path)
+    content = json_files.read(path, "list of folds")
     listed = [content] if isinstance(content, dict) else content
     if not isinstance(listed, list) or not listed:
         raise _form(path, "$", content)
@@ -116,20 +115,6 @@ def _of_cases(cases: Sequence[Case]) -> GivenSplit | None:
     names = {case.case for case in labelled}
     folds = [Fold(tuple(sorted(names - set(by_number[n]))), tuple(sorted(by_number[n]))) for n in expected]
     return GivenSplit("the fold of each case", tuple(folds))
-
-
-def _json(path: Path) -> object:
-    size = path.stat().st_size
-    if size > _LARGEST_BYTES:
-        raise DataError(f"{path}: {size} bytes, more than {_LARGEST_BYTES}; these are no folds")
-    try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}; correct it there"
-        ) from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{path}: not valid JSON: {error}; save it as UTF-8 text") from error
 
 
 def _fold(content: object, number: int, path: Path) -> Fold:

@@ -24,6 +24,7 @@ from autoseg.model import golden
 from autoseg.model.segmentation import SegmentationModel
 from autoseg.model.version import require_known
 from autoseg.workspace import ModelFolder
+from planners import validation
 from planners.contracts import ConfigurationName, NetworkPlan, with_previous_stages
 
 _COPY_AGAIN = "copy the model folder again from where it was made"
@@ -145,6 +146,7 @@ def _require_consistent(record: Model, folder: ModelFolder) -> None:
     if not _complete(record, members) or configurations != shipped or any(m.weight <= 0 for m in record.members):
         problem = f"members {sorted(members)}, configurations {configurations} and weights of {shipped} do not match"
     for configuration in record.configurations:
+        impossible = validation.flaws(configuration)
         network, channels = configuration.network, len(record.channels)
         inputs = channels + (len(record.labels.targets) if configuration.previous_stage is not None else 0)
         if (network.in_channels, network.heads) != (inputs, record.labels.heads):
@@ -152,8 +154,8 @@ def _require_consistent(record: Model, folder: ModelFolder) -> None:
                 f"the network of {configuration.name} maps {network.in_channels} channels to {network.heads} heads, "
                 f"expected {inputs} to {record.labels.heads}"
             )
-        if configuration.axes is not None and sorted(configuration.axes) != [0, 1, 2]:
-            problem = f"{configuration.name} works along axes {configuration.axes}, expected an order of 0, 1 and 2"
+        if impossible:
+            problem = f"{configuration.name} cannot be built: {impossible[0]}"
         if len(configuration.normalization) != channels:
             problem = (
                 f"{configuration.name} normalizes {len(configuration.normalization)} channels, expected {channels}"

@@ -160,6 +160,20 @@ def test_a_bomb_refuses_the_folder(source):
         dataset.inspect(source, Settings())
 
 
+@pytest.mark.parametrize("back_to", [0, 1])
+def test_a_tiff_whose_pages_lead_round_in_a_circle(tmp_path, back_to):  # found by test_fuzz, in which it never ended
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((3, 8, 9), np.uint8), photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(path) as file:
+        first, second, last = (page.offset for page in file.pages)
+        end = last + 2 + 12 * len(file.pages[2].tags)
+    content = bytearray(path.read_bytes())
+    content[end : end + 4] = (first, second)[back_to].to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(UnreadableFile, match="in a circle"):
+        formats.read(path)
+
+
 @pytest.mark.fault(7, "TIFF whose tags declare more than it holds", "quarantined before anything is allocated")
 def test_a_tiff_that_declares_more_than_it_holds(tmp_path):
     path = tmp_path / "a.tif"

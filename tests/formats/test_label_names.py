@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from autoseg.formats import label_names
+from tests.fuzzing import broken_bytes, fuzz
 
 TABLE = (
     b'<?xml version="1.0"?> <CaretExtension> <VolumeInformation Index="0"> <LabelTable>'
@@ -35,3 +36,16 @@ def test_files_that_say_nothing(tmp_path):
 
 def test_a_table_that_contradicts_itself_is_not_used(tmp_path):
     assert label_names.read(write(tmp_path / "a.nii", TABLE.replace(b"left &amp; right  lung", b"liver"))) == {}
+
+
+def test_broken_files_name_each_value_once_or_none(tmp_path):
+    path = write(tmp_path / "a.nii")
+    valid = path.read_bytes()
+
+    def look(generator):
+        path.write_bytes(valid[:300] + broken_bytes(valid[300:], generator))
+        names = list(label_names.read(path).values())
+        assert all(names)
+        assert len(set(names)) == len(names)
+
+    fuzz(look, 0.25)

@@ -28,6 +28,8 @@ def edit(folder, **changes):
         ('{"x": ' + '{"a":' * 100_000, r"line 1, column \d+: nested more than 64"),
         ('{"labels": {"a": 1, "a": 2}}', r"'a'.* twice"),
         ('{"x": ' + "9" * 10_000 + "}", "number"),
+        ('{"training": ["a\\ud800.nii.gz"]}', "half a character"),
+        ('{"training": ["' + "a" * 300 + '.nii.gz"]}', r"at \$\.training\[0\]: 'aaa.* is too long"),
         ("[]", r"at \$"),
     ],
 )

@@ -80,6 +80,8 @@ def test_fold_numbers_out_of_range_are_listed(tmp_path, folds, says):
         ([{"train": ["c0"], "val": [1]}], r"at \$\[0\]\.val"),
         ([{"train": ["c0"], "val": ["c1"], "extra": []}], r"at \$\[0\]"),
         ("[" * 100_000, "not valid JSON"),
+        ("1" * 5000, "correct the number"),
+        ('["\\ud800"]', "half a character"),
     ],
 )
 def test_other_forms_are_errors_that_say_where(tmp_path, content, says):
