@@ -1,14 +1,17 @@
 """What every loss keeps to: masks, absent classes, precision, both kinds of labels, 2D and 3D, a best at the truth."""
 
 import itertools
+import math
 
 import pytest
 import torch
 from torch.nn import functional
 
+from autoseg.learn.loop import Store, Task, train
 from autoseg.learn.losses import IGNORED, LOSSES
 from planners.contracts import TrainingPlan
 from planners.memory import LOSS_BYTES
+from tests.learn.tiny import network_plan, source, training_plan
 
 MEMBERS = {"exclusive": ((1,), (2,)), "regions": ((1, 2), (2,))}
 HEADS = {"exclusive": 3, "regions": 2}
@@ -153,6 +156,16 @@ def test_gradients_are_those_of_the_value(name, kind, batch_dice):
     target = truth((2, 7, 8))
     logits = noise(kind, target.shape, dtype=torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: loss_of(name, kind, x, target, batch_dice), logits, fast_mode=True)
+
+
+@EVERY
+@pytest.mark.parametrize("members", [((1,),), ((1,), (1,))], ids=MEMBERS)
+def test_a_network_trains_with_it(name, members):
+    """Three steps with deep supervision, whose coarsest output has few voxels."""
+    task = Task(network_plan(heads=2), training_plan(loss=name, steps=3), seed=0)
+    done = train(task, source(members=members), Store(tuple, lambda write: None), torch.device("cpu"))
+    assert all(math.isfinite(point.loss) for point in done.curve)
+    assert not done.skipped
 
 
 @EVERY
