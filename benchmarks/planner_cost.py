@@ -57,7 +57,8 @@ def rows(seed: int, budget: Budget) -> Iterator[Row]:
         network, training = drawn.configuration.network, drawn.configuration.training
         here = budget.model_copy(update={"precision": training.precision})
         predicted_s = cost.step_s(network, training.patch_vox, training.batch, here)
-        if not SHORTEST_STEP_S < predicted_s < LONGEST_STEP_S or planned_bytes(network, training) > MOST_BYTES:
+        fits = planned_bytes(network, training, drawn.kind) <= MOST_BYTES
+        if not (fits and SHORTEST_STEP_S < predicted_s < LONGEST_STEP_S):
             continue
         plan = training.model_copy(update={"steps": STEPS + MORE_STEPS, "seconds": None})
         steps_s = dry_run(network, plan, drawn.members, device).steps_s

@@ -53,7 +53,7 @@ def rows(seed: int, repeats: int, device: torch.device) -> Iterator[Row]:
     room = MOST_OF_RAM * machine.ram_bytes()
     for drawn in draw(seed):
         training = drawn.configuration.training
-        predicted = planned_bytes(drawn.configuration.network, training)
+        predicted = planned_bytes(drawn.configuration.network, training, drawn.kind)
         if not 0.8 * LEAST_BYTES < predicted < room or drawn.step_flops > MOST_FLOPS[training.precision]:
             continue
         taken = [

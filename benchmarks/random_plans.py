@@ -14,6 +14,7 @@ from planners.contracts import (
     Fingerprint,
     IntensityStatistics,
     LabelFingerprint,
+    LabelKind,
     Precision,
     Throughput,
 )
@@ -32,6 +33,11 @@ class Drawn:
     planner: str
     configuration: Configuration
     members: tuple[tuple[int, ...], ...]
+
+    @property
+    def kind(self) -> LabelKind:
+        """Regions have a head each, exclusive labels one more for the background."""
+        return "regions" if self.configuration.network.heads == len(self.members) else "exclusive"
 
     @property
     def step_flops(self) -> float:

@@ -111,7 +111,7 @@ def _configuration(
 ) -> tuple[Configuration, tuple[Reason, ...]]:
     """One configuration whose size and seconds per job are decided."""
     training, reasons = _training(task, size, seconds, order, fingerprint, budget)
-    size = replace(size, memory_bytes=planned_bytes(size.network, training))
+    size = replace(size, memory_bytes=planned_bytes(size.network, training, fingerprint.kind))
     configuration = Configuration(
         name=task.name,
         dimension=task.dimension,

@@ -10,7 +10,7 @@ Every record is frozen and strict: another choice is another record. ``null`` al
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Shape = tuple[int, int, int]
 """Voxels along (z, y, x)."""
@@ -25,6 +25,24 @@ Precision = Literal["fp32", "bf16", "fp16"]
 Preset = Literal["fast", "standard", "max"]
 ConfigurationName = Literal["2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"]
 LabelKind = Literal["exclusive", "regions"]
+LossName = Literal[
+    "dice_ce",
+    "dice_focal",
+    "dice_topk",
+    "topk",
+    "tversky",
+    "tversky_ce",
+    "focal_tversky",
+    "focal_tversky_ce",
+    "generalized_dice",
+    "generalized_dice_ce",
+    "lovasz",
+    "lovasz_ce",
+    "exponential_logarithmic",
+    "dice_ce_boundary",
+    "dice_ce_hausdorff",
+]
+"""What training minimises; the terms, and where they were published, stand in ``autoseg.learn.losses``."""
 
 
 class Record(BaseModel):
@@ -275,13 +293,19 @@ class TrainingPlan(Record):
     warmup_share: float = 0.02
     gradient_clip: float = 12.0
     ema_decay: float | None = 0.999  # of the shipped weights; null: the last weights ship
-    loss: Literal["dice_ce", "dice_bce"] = "dice_ce"
+    loss: LossName = "dice_ce"
     batch_dice: bool = False
     foreground_fraction: float = 0.33
     augmentation: Augmentation = Augmentation()
     precision: Precision = "fp32"
     monitor_cases: int = 0  # of the training part, left out to watch whole volumes and end early; 0: to the planned end
     checkpoint_s: float = 60.0
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _one_name_for_both_kinds(cls, value: object) -> object:
+        """Plans made before losses had one name for both kinds of labels called that of regions ``dice_bce``."""
+        return "dice_ce" if value == "dice_bce" else value
 
 
 class Cost(Record):

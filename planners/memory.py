@@ -11,7 +11,7 @@ accelerators none of this has been measured yet.
 from math import prod
 from typing import Literal
 
-from planners.contracts import Budget, NetworkPlan, Precision, TrainingPlan
+from planners.contracts import Budget, LabelKind, LossName, NetworkPlan, Precision, TrainingPlan
 from planners.layers import Layer, layers, parameters
 
 FLOOR_BYTES = 160 * 2**20  # libraries that load with the first step, their kernels, threads
@@ -28,10 +28,27 @@ USABLE_SHARE = {"cpu": 0.6, "accelerator": 0.65}
 """Of free memory, that predictions may fill. On a CPU, data and file cache live there too. On accelerators nothing has
 been measured, and the one published figure is 1.3 times the prediction: 7.7 GB (Isensee et al. 2024, A100) for the plan
 of the example below, of which 5.9 GB are predicted."""
+LOSS_BYTES: dict[LossName, int] = {
+    "dice_ce": 0,
+    "dice_focal": 16,
+    "dice_topk": 1,
+    "topk": 0,
+    "tversky": 0,
+    "tversky_ce": 0,
+    "focal_tversky": 0,
+    "focal_tversky_ce": 0,
+    "generalized_dice": 0,
+    "generalized_dice_ce": 4,
+    "lovasz": 29,
+    "lovasz_ce": 37,
+    "exponential_logarithmic": 12,
+    "dice_ce_boundary": 10,
+    "dice_ce_hausdorff": 15,
+}
+"""Per logit, that a loss takes beside those of Dice with cross-entropy; the dearer of both kinds of labels, traced."""
 ELEMENT_BYTES: dict[Precision, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
 
 Optimizer = Literal["sgd", "adamw"]
-Loss = Literal["dice_ce", "dice_bce"]
 
 
 def training_bytes(
@@ -41,7 +58,8 @@ def training_bytes(
     precision: Precision,
     *,
     optimizer: Optimizer = "adamw",
-    loss: Loss = "dice_bce",
+    kind: LabelKind = "regions",
+    loss: LossName = "dice_ce",
 ) -> int:
     """Most bytes that training adds to a process, or takes from an accelerator.
 
@@ -51,17 +69,19 @@ def training_bytes(
         batch: Patches per step.
         precision: Of the convolutions.
         optimizer: By default the dearer one.
-        loss: By default the dearer one.
+        kind: Of the labels; by default the dearer one.
+        loss: What is minimised.
 
     >>> from planners.topology import unet
     >>> net = unet((128, 128, 128), (1.0, 1.0, 1.0), channels=1, heads=3, width=32, most_stages=6)
-    >>> round(training_bytes(net, (128, 128, 128), 2, "fp16", optimizer="sgd", loss="dice_ce") / 1e9, 1)
+    >>> round(training_bytes(net, (128, 128, 128), 2, "fp16", optimizer="sgd", kind="exclusive") / 1e9, 1)
     5.9
     """
     walk, weights = layers(network, patch), parameters(network)
     low = precision != "fp32"
     largest = WEIGHT_COPIES * 4 * max(layer.weights for layer in walk)
-    step = _step_bytes(walk, network, batch, ELEMENT_BYTES[precision], loss) + largest
+    per_logit = _loss_bytes(loss, kind, network.heads, low)
+    step = _step_bytes(walk, network, batch, ELEMENT_BYTES[precision], per_logit) + largest
     step += LOW_WEIGHT_COPIES * ELEMENT_BYTES[precision] * weights if low else 0
     update = GRADIENT_BYTES * weights + largest
     data = BATCHES * batch * prod(patch) * (4 * network.in_channels + 2)
@@ -69,14 +89,15 @@ def training_bytes(
     return FLOOR_BYTES + int((1 + ALLOCATOR_SHARE) * tensors)
 
 
-def planned_bytes(network: NetworkPlan, training: TrainingPlan) -> int:
-    """``training_bytes`` of a whole plan."""
+def planned_bytes(network: NetworkPlan, training: TrainingPlan, kind: LabelKind) -> int:
+    """``training_bytes`` of a whole plan for labels of this kind."""
     return training_bytes(
         network,
         training.patch_vox,
         training.batch,
         training.precision,
         optimizer=training.optimizer,
+        kind=kind,
         loss=training.loss,
     )
 
@@ -87,8 +108,10 @@ def usable_bytes(budget: Budget) -> int:
     return int(budget.memory_bytes * share)
 
 
-def _step_bytes(walk: tuple[Layer, ...], network: NetworkPlan, batch: int, element: int, loss: Loss) -> float:
-    """Feature maps, loss and gradients at the largest moment of a forward and a backward pass."""
+def _step_bytes(
+    walk: tuple[Layer, ...], network: NetworkPlan, batch: int, element: int, loss: tuple[float, float]
+) -> float:
+    """Feature maps, loss (``_loss_bytes``) and gradients at the largest moment of a forward and a backward pass."""
     low = element < 4
     kept = [_kept_elements(layer) * element for layer in walk]
     if low:
@@ -97,7 +120,7 @@ def _step_bytes(walk: tuple[Layer, ...], network: NetworkPlan, batch: int, eleme
     if len(supervised) > 1:
         supervised.pop()  # the coarsest head has no loss
     outputs, finest = sum(supervised), max(supervised, default=0)
-    saved, passing = _loss_bytes(loss, network.heads, low)
+    saved, passing = loss
     live = sum(kept) + element * outputs
     peak = live + saved * outputs + passing * finest
     gradients = 0.0  # of weights, and of feature maps that wait for the encoder; the same for all samples or not
@@ -126,9 +149,9 @@ def _passing_elements(layer: Layer, low: bool) -> float:
     return max(2 * layer.outputs, layer.inputs + (CONVOLUTION_COPIES * layer.outputs if low else 0))
 
 
-def _loss_bytes(loss: Loss, heads: int, low: bool) -> tuple[float, float]:
+def _loss_bytes(loss: LossName, kind: LabelKind, heads: int, low: bool) -> tuple[float, float]:
     """Per logit: what the loss keeps, and what it needs beside that for the finest output."""
-    targets = 9 / heads  # as integers of eight bytes, and whether they are annotated
-    if loss == "dice_ce":  # log-probabilities, probabilities, one-hot targets; products and gradients of both
-        return 9 + targets, 12 if low else 8
-    return 13 + targets, 8  # logits, targets and probabilities of each region in float32, targets; products
+    kept = 9 / heads + LOSS_BYTES[loss]  # targets as integers of eight bytes, and whether they are annotated
+    if kind == "exclusive":  # log-probabilities, probabilities, one-hot targets; products and gradients of both
+        return 9 + kept, 12 if low else 8
+    return 13 + kept, 8  # logits, targets and probabilities of each region in float32, targets; products

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from planners.contracts import Budget, Fingerprint, Preset, Reason, TrainingPlan
+from planners.contracts import Budget, Fingerprint, LabelKind, Preset, Reason, TrainingPlan
 from planners.patch import WidthTable
 
 # ------------------------------------------------------------------------------------------------------------ time
@@ -177,12 +177,13 @@ def descent(base: TrainingPlan, fingerprint: Fingerprint, coverage: float) -> tu
             "schedule": "poly" if kind == "sgd" else "cosine",
             "warmup_share": WARMUP_SHARE[kind],
             "ema_decay": round(1 - 1 / horizon, 6),
-            "loss": "dice_bce" if fingerprint.kind == "regions" else "dice_ce",
+            "loss": "dice_ce",
             "batch_dice": len(base.patch_vox) == 2 or coverage < WHOLE_IMAGE_SHARE,
             "foreground_fraction": foreground_fraction(rarest),
         }
     )
-    return training, (_optimizer_reason(training), _sampling_reason(training, rarest), _loss_reason(training, coverage))
+    loss_reason = _loss_reason(training, fingerprint.kind, coverage)
+    return training, (_optimizer_reason(training), _sampling_reason(training, rarest), loss_reason)
 
 
 def learning_rate(kind: Literal["sgd", "adamw"], batch: int, dimension: int) -> float:
@@ -241,8 +242,8 @@ def _sampling_reason(training: TrainingPlan, rarest: float) -> Reason:
     )
 
 
-def _loss_reason(training: TrainingPlan, coverage: float) -> Reason:
-    entropy = "binary cross entropy per region" if training.loss == "dice_bce" else "cross entropy"
+def _loss_reason(training: TrainingPlan, kind: LabelKind, coverage: float) -> Reason:
+    entropy = "binary cross entropy per region" if kind == "regions" else "cross entropy"
     over = "the batch" if training.batch_dice else "each sample"
     return Reason(
         rule="schedule.loss",

@@ -16,9 +16,9 @@ from typing import Literal
 import numpy as np
 
 from planners import cost, schedule
-from planners.contracts import Budget, ConfigurationName, NetworkPlan, Reason, Shape
+from planners.contracts import Budget, ConfigurationName, LabelKind, NetworkPlan, Reason, Shape
 from planners.errors import InfeasibleBudget
-from planners.memory import Loss, training_bytes, usable_bytes
+from planners.memory import training_bytes, usable_bytes
 from planners.patch import Rung, ladder
 from planners.spacing import TargetSpacing
 from planners.topology import unet, with_residual_encoder
@@ -43,9 +43,9 @@ class Task:
         return np.asarray(self.shapes, dtype=float)
 
     @property
-    def loss(self) -> Loss:
+    def kind(self) -> LabelKind:
         """Regions, which may overlap, have a head each; exclusive labels one more, for the background."""
-        return "dice_bce" if self.heads == self.labels else "dice_ce"
+        return "regions" if self.heads == self.labels else "exclusive"
 
     @property
     def patch_shape(self) -> tuple[int, ...]:
@@ -257,7 +257,7 @@ def _with_batch(task: Task, size: Size, batch: int, budget: Budget) -> Size:
     return replace(
         size,
         batch=batch,
-        memory_bytes=training_bytes(size.network, size.patch, batch, budget.precision, loss=task.loss),
+        memory_bytes=training_bytes(size.network, size.patch, batch, budget.precision, kind=task.kind),
         step_s=cost.step_s(size.network, size.patch, batch, budget),
     )
 

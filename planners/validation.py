@@ -30,8 +30,8 @@ def check(plan: Plan, fingerprint: Fingerprint, budget: Budget) -> None:
     for index, configuration in enumerate(plan.configurations):
         where = f"configurations[{index}] ({configuration.name})"
         wrong = flaws(configuration)
-        mismatched = [] if wrong else [*_data(configuration, fingerprint)]
-        memory = [] if wrong or mismatched else [*_memory(configuration, budget)]
+        mismatched = [*_data(configuration, fingerprint)]
+        memory = [] if wrong or mismatched else [*_memory(configuration, fingerprint, budget)]
         found += [f"{where}.{line}" for line in (*wrong, *mismatched, *memory)]
     if found:
         raise InvalidPlan("the plan cannot be carried out:\n  " + "\n  ".join(found))
@@ -161,14 +161,14 @@ def _patch(configuration: Configuration) -> Iterator[str]:
             )
 
 
-def _memory(configuration: Configuration, budget: Budget) -> Iterator[str]:
+def _memory(configuration: Configuration, fingerprint: Fingerprint, budget: Budget) -> Iterator[str]:
     network, training = configuration.network, configuration.training
-    usable, needed = usable_bytes(budget), planned_bytes(network, training)
+    usable, needed = usable_bytes(budget), planned_bytes(network, training, fingerprint.kind)
     if needed <= usable:
         return
 
     def bytes_of(batch: int) -> int:
-        return planned_bytes(network, training.model_copy(update={"batch": batch}))
+        return planned_bytes(network, training.model_copy(update={"batch": batch}), fingerprint.kind)
 
     fitting = bisect_right(range(1, training.batch), usable, key=bytes_of)
     way_out = f"a batch of {fitting} fits" if fitting else "not even a batch of 1 fits: make the patch smaller"

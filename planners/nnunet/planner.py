@@ -153,7 +153,7 @@ def _configuration(
         schedule="poly",
         warmup_share=0.0,
         ema_decay=None,
-        loss="dice_bce" if along.kind == "regions" else "dice_ce",
+        loss="dice_ce",
         batch_dice=task.name == "2d" or (task.name != "3d_lowres" and made.low.kept),
         foreground_fraction=0.33,
         augmentation=_augmentation(fit.patch, size.network.in_channels - len(along.channels)),

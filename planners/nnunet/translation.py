@@ -149,7 +149,7 @@ def _part(name: ConfigurationName, fit: Fit, made: Decisions, along: Fingerprint
         patch=fit.patch,
         network=network,
         batch=fit.batch,
-        memory_bytes=training_bytes(network, fit.patch, fit.batch, budget.precision, optimizer="sgd", loss=task.loss),
+        memory_bytes=training_bytes(network, fit.patch, fit.batch, budget.precision, optimizer="sgd", kind=task.kind),
         step_s=cost.step_s(network, fit.patch, fit.batch, budget),
         case_inference_s=cost.case_inference_s(network, fit.patch, shapes, budget),
     )

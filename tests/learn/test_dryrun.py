@@ -35,7 +35,7 @@ def test_the_plan_predicts_what_a_fresh_process_takes():
     training = training_plan(patch_vox=patch)
     taken = dry_run_apart(network, training, ONE, CPU)
     assert len(taken.steps_s) == MEMORY_STEPS
-    assert 0.8 < planned_bytes(network, training) / taken.memory_bytes < 1.4
+    assert 0.8 < planned_bytes(network, training, "exclusive") / taken.memory_bytes < 1.4
 
 
 def test_too_little_memory_is_an_error_that_says_what_to_do():
@@ -63,4 +63,4 @@ def test_the_plan_predicts_the_peak_of_the_accelerators_allocator(patch):
     network = unet(patch, (1.0,) * len(patch), channels=1, heads=3, width=32, most_stages=6)
     training = training_plan(dimension=len(patch), patch_vox=patch, batch=8 if len(patch) == 2 else 2, precision="bf16")
     taken = dry_run_apart(network, training, ((1,), (2,)), torch.device("cuda:0"))
-    assert 0.9 < planned_bytes(network, training) / taken.memory_bytes < 1.15
+    assert 0.9 < planned_bytes(network, training, "exclusive") / taken.memory_bytes < 1.15

@@ -211,9 +211,7 @@ def test_the_learning_curve_is_short_however_long_the_job():
 
 
 def test_regions_with_two_heads():
-    done = train(
-        task(network_plan(heads=2), loss="dice_bce", steps=3), source(members=((1,), (1,))), Memory().store, CPU
-    )
+    done = train(task(network_plan(heads=2), steps=3), source(members=((1,), (1,))), Memory().store, CPU)
     assert math.isfinite(done.curve[-1].loss)
 
 

@@ -34,20 +34,20 @@ def check_planner(planner: Planner, fingerprint: Fingerprint, budget: Budget) ->
     return plan
 
 
-def check_own(plan: Plan, budget: Budget) -> None:
+def check_own(plan: Plan, fingerprint: Fingerprint, budget: Budget) -> None:
     """Fits the memory in bytes and the hours; batches of two unless memory forbids or hours allow hardly a step."""
     for configuration in plan.configurations:
         training = configuration.training
         network, patch = configuration.network, training.patch_vox
         assert (
-            planned_bytes(network, training)
+            planned_bytes(network, training, fingerprint.kind)
             == configuration.cost.memory_bytes
             <= usable_bytes(budget)
             <= budget.memory_bytes
         )
         if training.batch < 2:
             hardly_a_step = budget.hours is not None and training.steps <= 2 * CLOCK_HEADROOM * (FEWEST_STEPS + 1)
-            two = training_bytes(network, patch, 2, training.precision, loss=training.loss)
+            two = training_bytes(network, patch, 2, training.precision, kind=fingerprint.kind)
             assert hardly_a_step or two > usable_bytes(budget)
         assert training.steps >= FEWEST_STEPS
         assert (training.seconds is None) == (budget.hours is None or budget.deterministic)
@@ -82,7 +82,7 @@ def _check_consistent(configuration: Configuration, fingerprint: Fingerprint) ->
     assert network.heads == fingerprint.heads
     assert network.deep_supervision == (stages >= 3)
     assert all(0 <= axis < network.dimension for axis in training.augmentation.mirror_axes)
-    assert training.loss == ("dice_bce" if fingerprint.kind == "regions" else "dice_ce")
+    assert training.loss == "dice_ce"
     if fingerprint.dimension == 2:
         assert configuration.name == "2d"
     if configuration.name == "2d":

@@ -233,10 +233,10 @@ def test_rare_labels_are_sampled_more_often():
     assert plan(common, gpu()).configurations[0].training.foreground_fraction == 0.33
 
 
-def test_regions_take_binary_cross_entropy():
+def test_regions_have_a_head_each():
     data = fingerprint(((64, 64, 64),) * 10, kind="regions", names=("whole", "core"))
     made = plan(data, gpu()).configurations[0]
-    assert (made.training.loss, made.network.heads) == ("dice_bce", 2)
+    assert (made.training.loss, made.network.heads) == ("dice_ce", 2)
 
 
 def test_no_cases_is_an_error():

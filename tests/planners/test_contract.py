@@ -30,7 +30,7 @@ def test_contract(name, data, machine):
         assert name not in OWN, error  # ours have a plan for everything
         return
     if name in OWN:
-        check_own(plan, machine)
+        check_own(plan, data, machine)
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -46,7 +46,7 @@ def test_what_was_asked_for_is_planned_or_there_is_a_way_out(name, data, machine
         _check_infeasible(planner, data, machine, error, most_turns=10)
         return
     assert {configuration.name for configuration in made.configurations} == names
-    check_own(made, machine)
+    check_own(made, data, machine)
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -74,7 +74,7 @@ def test_a_larger_budget_never_shrinks_the_patch(name, data, machine, growth):
 @pytest.mark.parametrize("edges", [(1, 1, 1), (1, 300, 300), (300, 1, 7), (2000, 2000, 2000), (7, 7, 7), (2, 2000, 3)])
 def test_every_volume_size_has_a_plan(name, edges):
     data = fingerprint((edges,) * 3, ((2.0, 0.5, 0.5),))
-    check_own(check_planner(PLANNERS[name], data, budget()), budget())
+    check_own(check_planner(PLANNERS[name], data, budget()), data, budget())
 
 
 @pytest.mark.parametrize("name", OWN)

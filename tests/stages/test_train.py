@@ -51,7 +51,6 @@ def labels(kind):
 def job(kind="exclusive", dimension=3, **changes):
     known = labels(kind)
     network = network_plan(dimension, heads=known.heads)
-    loss = "dice_ce" if kind == "exclusive" else "dice_bce"
     configuration = Configuration(
         name="2d" if dimension == 2 else "3d_fullres",
         dimension=dimension,
@@ -59,7 +58,7 @@ def job(kind="exclusive", dimension=3, **changes):
         median_shape_vox=SHAPE,
         normalization=(Normalization(channel="MR", scheme="zscore"),),
         network=network,
-        training=training_plan(dimension, **({"steps": 6, "loss": loss} | changes)),
+        training=training_plan(dimension, **({"steps": 6} | changes)),
         cost=Cost(memory_bytes=1, step_s=1.0, fold_training_s=1.0, case_inference_s=1.0),
     )
     plan = Plan(
