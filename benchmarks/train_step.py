@@ -83,20 +83,21 @@ def require_same(ours: Configuration, peer: Peer) -> None:
 def peer_turn(peer: Peer, bf16: bool, work: Path) -> Iterator[Turn]:
     """The peer's trainer in its own process, which waits for turns."""
     child = peer.started(peer.order("step", work, seconds=1.0, bf16=bf16), work)
-    if child.stdin is None or child.stdout is None:
+    asking, answering = child.stdin, child.stdout
+    if asking is None or answering is None:
         raise SystemExit("the peer's process has no pipes")
-    while (line := child.stdout.readline()) and line.strip() != "ready":  # it says much before that
+    while (line := answering.readline()) and line.strip() != "ready":  # it says much before that
         pass
 
     def turn(steps: int) -> float:
-        print(steps, file=child.stdin, flush=True)
-        return float(json.loads(child.stdout.readline())["step_s"])
+        print(steps, file=asking, flush=True)
+        return float(json.loads(answering.readline())["step_s"])
 
     try:
         turn(WARM_UP)
         yield turn
     finally:
-        child.stdin.close()
+        asking.close()
         child.wait()
 
 

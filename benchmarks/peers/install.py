@@ -72,7 +72,7 @@ def _canonical(name: str) -> str:
 def _install_torch(python: Path, version: str) -> None:
     builds = [version] if shutil.which("nvidia-smi") else [f"{version}+cpu", version]
     for build in builds:
-        command = [python, *_PIP, "install", "--quiet", f"torch=={build}"]
+        command = [str(python), *_PIP, "install", "--quiet", f"torch=={build}"]
         made = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
         if made.returncode == 0:
             return

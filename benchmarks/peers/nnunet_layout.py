@@ -23,7 +23,7 @@ def convert(task: Task, data: Path, raw: Path) -> None:
     """
     for folder in ("imagesTr", "labelsTr"):
         (raw / folder).mkdir(parents=True)
-    for case, picture, mask in task.files(data, task.cases):
+    for case, picture, mask in task.files(data, task.training + task.validation):
         if task.suffix == ".png":
             Image.open(picture).convert("RGB").save(image(task, raw, case))
             index_of = {label.value: index for index, label in enumerate(task.labels, start=1)}
@@ -34,7 +34,7 @@ def convert(task: Task, data: Path, raw: Path) -> None:
     description = {
         "channel_names": {str(index): name for index, name in enumerate(task.channels)},
         "labels": {"background": 0} | {label.name: index for index, label in enumerate(task.labels, start=1)},
-        "numTraining": len(task.cases),
+        "numTraining": len(task.training + task.validation),
         "file_ending": task.suffix,
     }
     (raw / "dataset.json").write_text(json.dumps(description, indent=1))

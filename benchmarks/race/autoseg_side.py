@@ -12,15 +12,18 @@ from autoseg.events import Event
 from autoseg.outoffold import embed, place, read_job
 from autoseg.pipeline import Row
 from autoseg.postprocessing import file_values, segment
-from autoseg.stages import train
+from autoseg.stages import preprocess, train
 from autoseg.volumes.geometry import canonicalize, restore
-from benchmarks.race.tasks import FOLD, Task
-from planners.contracts import Configuration
+from benchmarks.race.tasks import FOLD, FOLDS, Task
+from planners import registry
+from planners.contracts import Budget, Configuration, Plan, Wishes
+from planners.errors import InfeasibleBudget
 from planners.schedule import TRAINING_SHARE
 
-GUESSED_HOURS = 0.1
-"""What a run may spend on all but training; corrected before anything is trained."""
-GUESSED_JOBS = 5
+SPARE_HOURS = 4.0
+"""More than a run spends on all but training: hours to begin the search with."""
+HALVINGS = 16
+"""Of the range in which the hours are searched: exact to a second."""
 
 
 @dataclass(frozen=True)
@@ -41,63 +44,74 @@ def race(task: Task, data: Path, minutes: float, seed: int, work: Path) -> Raced
         minutes: Of training.
         seed: Of everything.
         work: Emptied first; gets the run folder ``run/``, and ``masks/``.
-
-    Raises:
-        InfeasibleBudget: The minutes are too few to train anything.
     """
     shutil.rmtree(work, ignore_errors=True)
-    source, out = data / task.folder, work / "run"
-    guess = GUESSED_HOURS + GUESSED_JOBS * minutes / 60 / TRAINING_SHARE
-    asked = Settings(hours=guess, seed=seed, splits=str(task.splits))
-    with pipeline.opened(out, source, asked) as row:
-        asked = asked.model_copy(update={"hours": guess + _missing_hours(row, minutes)})
-    with pipeline.opened(out, source, asked, redo="all", notify=_tell) as row:
-        planned = row.plan.configurations[0]
-        model = _trained(row, planned, minutes)
-        _write_masks(row, planned, source, work / "masks")
-    return Raced(model, planned, asked.hours or 0.0)
+    source = data / task.folder
+    spacious = SPARE_HOURS + FOLDS * minutes / 60 / TRAINING_SHARE
+    asked = Settings(hours=spacious, seed=seed, splits=str(task.splits))
+    with pipeline.opened(work / "run", source, asked, notify=_tell) as row:
+        budget, plan = _planned(row, 60 * minutes)
+        model = _trained(row, task, budget, plan, 60 * minutes)
+        _write_masks(row, model, source, work / "masks")
+    return Raced(model, plan.configuration(model.configuration), budget.hours or 0.0)
 
 
-def _missing_hours(row: Row, minutes: float) -> float:
-    """How many more hours give each job of the plan the minutes; the plan shares them equally."""
-    plan = row.plan
-    jobs = len(plan.configurations) * len(row.development.split.folds)
-    planned_s = plan.configurations[0].training.seconds
-    if planned_s is None:
-        raise SystemExit("the plan has no time limit although it was given hours; this race cannot be run with it")
-    return jobs * (60 * minutes - planned_s) / 3600 / TRAINING_SHARE
+def _planned(row: Row, seconds: float) -> tuple[Budget, Plan]:
+    """The plan for the least hours that leave each job so many seconds, and the budget with these hours."""
+    found = _plan(row, row.budget)
+    too_few, enough = 0.0, row.budget.hours or 0.0
+    for _ in range(HALVINGS):
+        hours = (too_few + enough) / 2
+        budget = row.budget.model_copy(update={"hours": hours})
+        try:
+            plan = _plan(row, budget)
+        except InfeasibleBudget:
+            too_few = hours
+            continue
+        if (plan.configurations[0].training.seconds or 0.0) < seconds:
+            too_few = hours
+        else:
+            enough, found = hours, plan
+    return row.budget.model_copy(update={"hours": enough}), found
 
 
-def _trained(row: Row, planned: Configuration, minutes: float) -> TrainedModel:
-    """The race's fold, trained for exactly the minutes, and its cases predicted."""
+def _plan(row: Row, budget: Budget) -> Plan:
+    return registry.plan(row.fingerprint, budget, wishes=Wishes(folds=len(row.planned_on.split.folds)))
+
+
+def _trained(row: Row, task: Task, budget: Budget, plan: Plan, seconds: float) -> TrainedModel:
+    """The race's fold of the main configuration, trained for exactly the seconds, and its cases predicted."""
+    name = plan.configurations[0].name
+    prepared = preprocess.preprocess(row.planned_on, plan, row.workspace.dataset, row.workspace.prepared)
     job = train.Job(
-        plan=row.plan,
-        budget=row.budget,
-        dataset=row.development,
-        prepared=row.preprocess,
-        configuration=planned.name,
+        plan=plan,
+        budget=budget,
+        dataset=row.planned_on,
+        prepared=prepared,
+        configuration=name,
         fold=FOLD,
         seed=row.settings.seed,
-        seconds=60 * minutes,
+        seconds=seconds,
     )
-    return train.train(job, row.workspace.prepared, row.workspace.job(planned.name, FOLD), notify=_tell)
+    if set(job.training) != set(task.training) or set(job.validation) != set(task.validation):
+        raise SystemExit(f"{task.folder}: autoseg leaves out cases that the peer uses; see {row.workspace.path}")
+    return train.train(job, row.workspace.prepared, row.workspace.job(name, FOLD))
 
 
-def _write_masks(row: Row, planned: Configuration, source: Path, out: Path) -> None:
+def _write_masks(row: Row, model: TrainedModel, source: Path, out: Path) -> None:
     """What the job predicted of its validation cases, as files on the grid of their images."""
-    labels, dataset = row.development.labels, row.development
+    labels, folder = row.planned_on.labels, row.workspace.job(model.configuration, FOLD)
     out.mkdir(parents=True)
-    for name in dataset.split.folds[FOLD]:
-        scan = records.read(row.workspace.dataset.scan(name), CaseScan)
-        stored = read_job(row.workspace.job(planned.name, FOLD), planned.name, FOLD, name)
+    for case in model.out_of_fold:
+        scan = records.read(row.workspace.dataset.scan(case), CaseScan)
+        stored = read_job(folder, model.configuration, FOLD, case)
         classes = segment(embed(stored, stored.box, labels.kind), labels, scan.spacing_mm)
         values = file_values(place(classes, stored.box, scan.shape), labels)
-        image = source / dataset.case(name).images[0]
+        image = source / row.planned_on.case(case).images[0]
         volume = formats.read(image)
         turn = canonicalize(volume.array, volume.grid)[2]
-        formats.write_label(
-            out / f"{name}{formats.mask_suffix(image)}", np.ascontiguousarray(restore(values[None], turn)[0]), image
-        )
+        in_file_order = np.ascontiguousarray(restore(values[None], turn)[0])
+        formats.write_label(out / f"{case}{formats.mask_suffix(image)}", in_file_order, image)
 
 
 def _tell(event: Event) -> None:

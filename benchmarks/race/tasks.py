@@ -8,6 +8,7 @@ from pathlib import Path
 from autoseg.contracts import Label, LabelSet
 
 SPLITS = Path(__file__).parents[1] / "splits"
+FOLDS = 5
 FOLD = 0
 """The fold that races train without and are judged on."""
 
@@ -48,15 +49,14 @@ class Task:
         return LabelSet(labels=self.labels)
 
     @property
+    def training(self) -> tuple[str, ...]:
+        """The cases that both sides train on."""
+        return tuple(json.loads(self.splits.read_text())[FOLD]["train"])
+
+    @property
     def validation(self) -> tuple[str, ...]:
         """The cases that both sides are judged on."""
         return tuple(json.loads(self.splits.read_text())[FOLD]["val"])
-
-    @property
-    def cases(self) -> tuple[str, ...]:
-        """All cases, of training and validation."""
-        fold = json.loads(self.splits.read_text())[FOLD]
-        return tuple(sorted(fold["train"] + fold["val"]))
 
     def files(self, data: Path, cases: tuple[str, ...]) -> Iterator[tuple[str, Path, Path]]:
         """Name, image and mask of each case below DATA."""

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from autoseg.contracts import Dataset, Settings
 from autoseg.stages.dataset import inspect
-from benchmarks.race.tasks import TASKS
+from benchmarks.race.tasks import FOLDS, TASKS
 
-FOLDS = 5
 SEED = 0
 
 
