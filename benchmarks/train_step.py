@@ -52,9 +52,8 @@ Turn = Callable[[int], float]
 
 def planned(task: Task, data: Path, out: Path) -> tuple[Configuration, Precision]:
     """Our parity planner's configuration, and the precision that a run chooses on this machine."""
-    asked = Settings(splits=str(task.splits), hours=1.0)
-    with opened(out, data / task.folder, asked) as row:
-        plan = registry.plan(row.fingerprint, row.budget.model_copy(update={"hours": None}), "nnunet")
+    with opened(out, data / task.folder, Settings(splits=str(task.splits))) as row:
+        plan = registry.plan(row.fingerprint, row.budget, "nnunet")
         return plan.configuration(task.configuration), row.budget.precision
 
 

@@ -6,6 +6,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+import psutil
+
 from autoseg import machine
 from autoseg.contracts import Scores
 from planners.contracts import Record, Version
@@ -35,8 +37,9 @@ class Cell(Record):
     seed: int
     started: str
     machine: Machine
-    load_before: float  # average of the last minute: what else the machine was doing
+    load_before: float  # average of the last minute; after another cell, that cell's
     load_after: float
+    others_share: float  # of the cores' time, that other processes took while the cell was made
     versions: tuple[Version, ...]
     train_s: float  # of training that it took
     steps: int
@@ -64,6 +67,25 @@ def settings(**values: object) -> tuple[Setting, ...]:
 def this_machine() -> Machine:
     """The machine at hand."""
     return Machine(processor=_processor(), cores=machine.cores(), system=f"{platform.system()} {platform.machine()}")
+
+
+class Watch:
+    """How much of the machine others take from now on. What virtual machines call stolen counts as theirs."""
+
+    def __init__(self) -> None:
+        self._before = self._seconds()
+
+    def others_share(self) -> float:
+        """Of all cores' time since the start, from 0 to 1."""
+        busy, own, passed = (now - then for now, then in zip(self._seconds(), self._before, strict=True))
+        return round(max(0.0, busy - own) / (passed * (os.cpu_count() or 1)), 3)
+
+    @staticmethod
+    def _seconds() -> tuple[float, float, float]:
+        """Of work by all, of work by this process and its ended children, and on the clock."""
+        total, own = psutil.cpu_times(), os.times()
+        idle = total.idle + getattr(total, "iowait", 0.0) + getattr(total, "guest", 0.0)  # guest is in user, too
+        return sum(total) - idle, sum(own[:4]), own.elapsed
 
 
 def load() -> float:

@@ -30,7 +30,7 @@ class Entry:
 
 def autoseg(entry: Entry) -> Cell:
     """Our own plan and training."""
-    started, load_before = cell.now(), cell.load()
+    started, load_before, watch = cell.now(), cell.load(), cell.Watch()
     work = entry.out / f"{entry.task.name}-{OURS}-{entry.minutes:g}min-seed{entry.seed}"
     raced = autoseg_side.race(entry.task, entry.data, entry.minutes, entry.seed, work)
     training, network = raced.planned.training, raced.planned.network
@@ -43,6 +43,7 @@ def autoseg(entry: Entry) -> Cell:
         machine=cell.this_machine(),
         load_before=load_before,
         load_after=cell.load(),
+        others_share=watch.others_share(),
         versions=_versions("torch", "numpy"),
         train_s=raced.model.seconds,
         steps=raced.model.steps,
@@ -67,7 +68,7 @@ def nnunet(entry: Entry, *, bf16: bool) -> Cell:
     peer.prepare()
     tuned = peer.tuned(entry.minutes, bf16)
     loading = tuned.tried[0]
-    started, load_before = cell.now(), cell.load()
+    started, load_before, watch = cell.now(), cell.load(), cell.Watch()
     work = entry.out / f"{entry.task.name}-{name}-{entry.minutes:g}min-seed{entry.seed}"
     told = peer.train(entry.minutes, entry.seed, bf16, loading, work)
     return Cell(
@@ -79,6 +80,7 @@ def nnunet(entry: Entry, *, bf16: bool) -> Cell:
         machine=cell.this_machine(),
         load_before=load_before,
         load_after=cell.load(),
+        others_share=watch.others_share(),
         versions=tuple(Version(package=package, version=text) for package, text in told["versions"].items()),
         train_s=told["seconds"],
         steps=told["iterations"],

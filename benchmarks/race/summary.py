@@ -17,6 +17,9 @@ from autoseg.volumes.statistics import Estimate
 from benchmarks.race.cell import Cell
 from benchmarks.race.contenders import OURS
 
+MOST_FOR_OTHERS = 0.05
+"""Share of the cores' time; beyond it, a cell is not the measurement of an idle machine."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -98,9 +101,9 @@ def _warnings(cells: Sequence[Cell]) -> list[str]:
     torches = {v.version for cell in cells for v in cell.versions if v.package == "torch"}
     if len(torches) > 1:
         said.append(f"Different versions of torch: {', '.join(sorted(torches))}")
-    busy = [f"{c.contender} seed {c.seed} ({c.load_before:g})" for c in cells if c.load_before > 0.5]
+    busy = [f"{c.contender} seed {c.seed} ({c.others_share:.0%})" for c in cells if c.others_share > MOST_FOR_OTHERS]
     if busy:
-        said.append(f"The machine was busy when these began (load): {', '.join(busy)}")
+        said.append(f"Not comparable: other processes took part of the cores: {', '.join(busy)}")
     return said
 
 
