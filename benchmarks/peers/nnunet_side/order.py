@@ -1,0 +1,34 @@
+"""What the other environment is asked to do. Standard library only: both environments import it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Order:
+    """One piece of work.
+
+    Attributes:
+        kind: ``time``, ``train`` or ``step``; see ``work.py``.
+        dataset: nnU-Net's name, ``DatasetNNN_Name``.
+        configuration: ``2d`` or ``3d_fullres``.
+        fold: In its ``splits_final.json``.
+        seed: Of everything that draws in this process.
+        seconds: Of training, or of timing.
+        iteration_s: Seconds per iteration as timed before; 0 where that is not known.
+        threads: Of torch.
+        bf16: Whether to train under autocast.
+        images: Files of each case to predict, one per channel.
+        out: Gets ``mirrored/`` and ``plain/``, the predicted masks.
+    """
+
+    kind: str
+    dataset: str
+    configuration: str
+    fold: int
+    seed: int
+    seconds: float
+    iteration_s: float
+    threads: int
+    bf16: bool
+    images: list[list[str]]
+    out: str
