@@ -53,8 +53,8 @@ def test_threads_open_each_case_once_and_keep_what_fits():
     source = CaseSource(tuple("abcd"), load, ((1,),), cache_bytes=2 * size)
     asked = [case for _ in range(6) for case in "abcd"]
     with ThreadPoolExecutor(8) as pool:
-        tables = list(pool.map(source.locations, asked))
         patches = list(pool.map(lambda case: source.read(case, (0, 0, 0), (12, 12, 12)), asked))
+        tables = list(pool.map(source.locations, asked))
     assert sorted(opened) == list("abcd")
     assert len(source._kept) == 2
     for case, table, (image, labels) in zip(asked, tables, patches, strict=True):

@@ -108,3 +108,21 @@ def test_an_augmented_sample_does_not_depend_on_the_rest_of_its_batch():
     alone = take(training_plan(batch=1, augmentation=always), 3, 1)[0]
     torch.testing.assert_close(pair[0][:1], alone[0])
     assert torch.equal(pair[1][:1], alone[1])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_a_gpu_makes_the_batches_that_a_cpu_makes(dimension):
+    """But for noise, which each device has a generator of its own for; nothing may wait for the device meanwhile."""
+    always = Augmentation(mirror_axes=(0,), rotation_probability=1.0, noise_probability=0.0, gamma_probability=1.0)
+    plan = training_plan(dimension, batch=4, augmentation=always)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with Batches(source(), plan, torch.device("cuda:0"), seed=1, step=0) as batches:
+            made = [batches.next() for _ in range(3)]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for (image, labels), (image_there, labels_there) in zip(take(plan, 0, 3), made, strict=True):
+        torch.testing.assert_close(image_there.cpu(), image, atol=1e-4, rtol=1e-4)
+        assert (labels_there.cpu() != labels).float().mean() < 1e-3  # half-way between two voxels either is right

@@ -159,7 +159,7 @@ def _taps(
     nearest = torch.zeros_like(corner)
     weights = []
     for position, (stride, between) in zip(positions, axes, strict=True):
-        corner.add_((position if between else position.round()).to(torch.int32), alpha=stride)
+        corner.add_(position.to(torch.int32), alpha=stride)
         if between:
             weight = position.frac_()
             weights.append((stride, weight.flatten()))
