@@ -73,7 +73,7 @@ def stands_still(looks: Sequence[Look], share: float) -> bool:
 def hastened(share: float, ending: float | None) -> float:
     """Share of the schedule that is done at a share of the work, once the ending began at ``ending``.
 
-    >>> hastened(0.5, None), hastened(0.5, 0.5), hastened(0.575, 0.5)
+    >>> hastened(0.5, None), hastened(0.5, 0.5), hastened(0.6, 0.5)
     (0.5, 0.5, 1.0)
     """
     if ending is None:
