@@ -5,6 +5,7 @@ it, and a failure still says which generator makes its input again. The profile 
 each kind: 800 every day, 80 000 at night, more than a million in all.
 """
 
+import copy
 import json
 import signal
 import struct
@@ -139,13 +140,13 @@ def _disturb(whole: list, generator: np.random.Generator) -> None:
     other_holder, other_key = one_of(places, generator)
     match generator.integers(0, 5):
         case 0 | 1:
-            holder[key] = one_of(ODD_VALUES, generator)
+            holder[key] = copy.deepcopy(one_of(ODD_VALUES, generator))
         case 2:
-            holder[key] = json.loads(json.dumps(other_holder[other_key]))  # a copy, lest it come to hold itself
+            holder[key] = copy.deepcopy(other_holder[other_key])  # lest it come to hold itself
         case 3:
             del holder[key]
         case 4:
-            value = json.loads(json.dumps(holder[key]))
+            value = copy.deepcopy(holder[key])
             if isinstance(holder, list):
                 holder.insert(key, value)
             else:

@@ -31,7 +31,7 @@ _CHANNEL = re.compile(
 _RATER = re.compile(
     r"rater|reader|expert|annotator|observer|doctor|radiologist|consensus|staple|majority|intersection|union"
     r"|(?:^|[^a-z])(?:maj|(?-i:AND|OR)|r\d)(?:[^a-z]|$)|manual\d"
-    r"|(?:^|[^a-z])\d+(?:st|nd|rd|th)(?:[^a-z]|(?-i:[A-Z])|$)",
+    r"|(?:^|[^a-z])\d{1,3}(?:st|nd|rd|th)(?:[^a-z]|(?-i:[A-Z])|$)",
     re.IGNORECASE,
 )
 _AGREED = re.compile(r"consensus|staple|maj|gold|final", re.IGNORECASE)
