@@ -52,7 +52,7 @@ Turn = Callable[[int], float]
 
 def planned(task: Task, data: Path, out: Path) -> tuple[Configuration, Precision]:
     """Our parity planner's configuration, and the precision that a run chooses on this machine."""
-    with opened(out, data / task.folder, Settings(splits=str(task.splits))) as row:
+    with opened(out, data / task.folder, Settings(device="cpu", splits=str(task.splits))) as row:
         plan = registry.plan(row.fingerprint, row.budget, "nnunet")
         return plan.configuration(task.configuration), row.budget.precision
 

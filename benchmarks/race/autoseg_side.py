@@ -48,7 +48,7 @@ def race(task: Task, data: Path, minutes: float, seed: int, work: Path) -> Raced
     shutil.rmtree(work, ignore_errors=True)
     source = data / task.folder
     spacious = SPARE_HOURS + FOLDS * minutes / 60 / TRAINING_SHARE
-    asked = Settings(hours=spacious, seed=seed, splits=str(task.splits))
+    asked = Settings(device="cpu", hours=spacious, seed=seed, splits=str(task.splits))
     with pipeline.opened(work / "run", source, asked, notify=_tell) as row:
         budget, plan = _planned(row, 60 * minutes)
         model = _trained(row, task, budget, plan, 60 * minutes)
