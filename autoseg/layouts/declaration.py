@@ -74,7 +74,7 @@ def confined(file: str, where: str) -> str:
     'a/b.png'
 
     Raises:
-        DataError: It is longer than any file's path can be.
+        DataError: It is the folder itself, or longer than any file's path can be.
         RefusedError: It is absolute or climbs out of the folder.
     """
     parts = PurePosixPath(file.replace("\\", "/"))
@@ -82,6 +82,8 @@ def confined(file: str, where: str) -> str:
         len(part.encode()) > _LONGEST_NAME_BYTES for part in parts.parts
     ):
         raise DataError(f"{where}: {file[:60]!r}... is too long to be the path of a file; correct it")
+    if not parts.parts:
+        raise DataError(f"{where}: {file!r} is a folder; name a file in it")
     if parts.is_absolute() or PureWindowsPath(file).drive or ".." in parts.parts:
         raise RefusedError(f"{where}: {file!r} points outside the data set's folder; move the file inside")
     return parts.as_posix()

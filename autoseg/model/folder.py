@@ -82,7 +82,13 @@ def load(path: Path, *, device: str = "auto") -> SegmentationModel:
     model = _build(folder, record, device)
     key = (records.digest(record), str(model.device))
     if key not in _checked:
-        golden.check(model, golden.from_bytes(_read(folder, folder.golden.name, record.golden)))
+        sample = _read(folder, folder.golden.name, record.golden)
+        try:
+            golden.check(model, golden.from_bytes(sample))
+        except RefusedError as error:
+            raise RefusedError(f"{path}: {error}") from error
+        except (ArithmeticError, IndexError, MemoryError, RuntimeError, ValueError) as error:
+            raise RefusedError(f"{path}: cannot segment its golden sample ({error}); {_COPY_AGAIN}") from error
         _checked.add(key)
     return model
 
@@ -178,10 +184,16 @@ def _complete(record: Model, members: set[ConfigurationName]) -> bool:
 def _read(folder: ModelFolder, name: str, sha256: str) -> bytes:
     """The bytes of a file that the record names, which must be inside the folder and unchanged."""
     root = folder.path.resolve()
-    path = (root / name).resolve()
+    try:
+        path = (root / name).resolve()
+        there = path.is_file()
+    except (OSError, ValueError) as error:  # too long, or with a character that no name has
+        raise RefusedError(
+            f"{folder.record}: names {name[:60]!r}, which is no file ({error}); {_COPY_AGAIN}"
+        ) from error
     if not path.is_relative_to(root):
         raise RefusedError(f"{folder.record}: names {name!r}, which lies outside the model folder; {_COPY_AGAIN}")
-    if not path.is_file():
+    if not there:
         raise RefusedError(f"{folder.path / name}: missing from the model folder; {_COPY_AGAIN}")
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()

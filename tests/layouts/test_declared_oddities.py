@@ -29,6 +29,7 @@ def edit(folder, **changes):
         ('{"labels": {"a": 1, "a": 2}}', r"'a'.* twice"),
         ('{"x": ' + "9" * 10_000 + "}", "number"),
         ('{"training": ["a\\ud800.nii.gz"]}', "half a character"),
+        ('{"training": ["./"]}', r"at \$\.training\[0\]: './' is a folder"),
         ('{"training": ["' + "a" * 300 + '.nii.gz"]}', r"at \$\.training\[0\]: 'aaa.* is too long"),
         ("[]", r"at \$"),
     ],
