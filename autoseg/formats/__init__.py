@@ -80,12 +80,13 @@ def suffix(path: Path) -> str:
 
 
 def stem(path: Path) -> str:
-    """The file's name without its image suffix.
+    """The file's name without its image suffix; never empty or made of dots alone, which would name a folder.
 
-    >>> stem(Path("a/case.v1.nii.gz")), stem(Path("b.PNG"))
-    ('case.v1', 'b')
+    >>> stem(Path("a/case.v1.nii.gz")), stem(Path("b.PNG")), stem(Path("..nii.gz"))
+    ('case.v1', 'b', '__nii_gz')
     """
-    return path.name[: len(path.name) - len(suffix(path))]
+    name = path.name[: len(path.name) - len(suffix(path))]
+    return name if name.strip(".") else path.name.replace(".", "_")
 
 
 def is_dicom(path: Path) -> bool:
