@@ -50,6 +50,7 @@ class Settings(Record):
     strict: bool = False  # any case that cannot be used is fatal
     splits: str | None = None  # file with folds to take; null: one in the source folder, or folds of our own
     layout: str | None = None  # how to read the source where it can be read in several ways; null: as it looks
+    init: str | None = None  # model folder whose architecture and weights training starts from; null: from scratch
     axis4: Axis4 | None = None  # of images with a fourth axis; null: as files and declarations tell, else it is asked
 
     @property

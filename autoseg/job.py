@@ -6,13 +6,18 @@ from functools import cached_property
 
 from autoseg.contracts import Dataset, Prepared
 from autoseg.errors import DataError
+from autoseg.finetuning import Start
 from autoseg.volumes.preparation import Geometry
 from planners.contracts import Budget, Configuration, Plan, TrainingPlan
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to train. ``seconds`` limits the work from now on; None: the plan's own limit stands."""
+    """What to train.
+
+    ``seconds`` limits the work from now on; None: the plan's own limit stands. ``start`` is the model to go on from;
+    None: weights are drawn at random.
+    """
 
     plan: Plan
     budget: Budget
@@ -22,6 +27,7 @@ class Job:
     fold: int
     seed: int
     seconds: float | None = None
+    start: Start | None = None
 
     def __str__(self) -> str:
         return f"train {self.configuration}/fold_{self.fold}"

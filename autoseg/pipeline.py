@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from autoseg import records
+from autoseg import finetuning, records
 from autoseg.contracts import (
     CaseScan,
     Dataset,
@@ -26,6 +26,7 @@ from autoseg.contracts import (
     Validation,
 )
 from autoseg.events import Event, Notify, silent
+from autoseg.finetuning import Start
 from autoseg.job import Job as TrainingJob
 from autoseg.layouts import folder_of
 from autoseg.learn.team import ALONE, Team, joined
@@ -44,7 +45,7 @@ from autoseg.stages import (
 )
 from autoseg.stages.report import OverlayInput, RunRecords
 from autoseg.workspace import JobFolder, PreparedFolder, Workspace, hold
-from planners.contracts import Budget, Fingerprint, Parent, Plan, StageRecord
+from planners.contracts import Budget, Fingerprint, Parent, Plan, StageRecord, Wishes
 from planners.schedule import rounds
 
 S = TypeVar("S", bound=StageRecord)
@@ -154,31 +155,41 @@ class Row:
     @cached_property
     def budget(self) -> Budget:
         """The machine, measured once per run folder."""
-        folds = len(self.planned_on.split.folds)
-        measure = calibration.calibrate
+        folds, labels, folder = len(self.planned_on.split.folds), self.dataset.labels, self.workspace.path
+        asked = self.settings, self._wishes
         return self._stage(
             "budget",
             Budget,
-            lambda: measure(
-                self.fingerprint, self.dataset.labels, self.settings, folds, self.workspace.path, self._journal
-            ),
+            lambda: calibration.calibrate(self.fingerprint, labels, *asked, folds, folder, self._journal),
         )
+
+    @cached_property
+    def start(self) -> Start | None:
+        """The model that training starts from; None: from scratch."""
+        return None if self.settings.init is None else finetuning.read(Path(self.settings.init))
+
+    @property
+    def _wishes(self) -> Wishes:
+        return opening.wishes(self.settings, self.planned_on, self.start)
+
+    @property
+    def _started_from(self) -> dict[str, StageRecord]:
+        return {} if self.start is None else {"init": self.start.record}
 
     @cached_property
     def plan(self) -> Plan:
         """All choices that rules can make, with their reasons."""
-        split = self.planned_on.split
-        wishes = self.settings.wishes
-        if split.given:
-            wishes = wishes.model_copy(update={"folds": len(split.folds)})
-        asked = self.settings.planner, wishes
+        asked = self.settings.planner, self._wishes
         made = self._stage(
             "plan",
             Plan,
             lambda: plan.plan(self.fingerprint, self.budget, *asked),
             fingerprint=self.fingerprint,
             budget=self.budget,
+            **self._started_from,
         )
+        if self.start is not None:
+            self._journal(Event(stage="plan", what="warning", detail=self.start.told(self.planned_on)))
         for edit in plan.edits(made, self.fingerprint, self.budget, *asked):
             self._journal(Event(stage="plan", what="warning", detail=f"not as planner chose: {edit}"))
         names = ", ".join(configuration.name for configuration in made.configurations)
@@ -321,7 +332,9 @@ class Row:
 
     @cached_property
     def _training_parents(self) -> tuple[Parent, ...]:
-        return resume.parents_of("train", self.settings, plan=self.plan, preprocess=self.preprocess)
+        return resume.parents_of(
+            "train", self.settings, plan=self.plan, preprocess=self.preprocess, **self._started_from
+        )
 
     def _train(self, job: Job, open_jobs: int, team: Team = ALONE) -> TrainedModel:
         task, folders, first_stage = self._task(job, open_jobs), self._job_folders(job), self._first_stage(job)
@@ -341,6 +354,7 @@ class Row:
             job.fold,
             self.settings.seed,
             deadline.seconds_for(job, in_turn, self.plan, self.divided, self.settings, worked_s),
+            self.start,
         )
 
     def _job_folders(self, job: Job) -> tuple[PreparedFolder, JobFolder]:

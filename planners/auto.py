@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from planners import axes, cascade, intensity, schedule, topology, views
+from planners import axes, cascade, finetune, intensity, schedule, topology, views
 from planners import size as sizing
 from planners import spacing as spacings
 from planners.augmentation import augmentation
@@ -43,11 +43,13 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -
     """
     normalization, reasons = intensity.normalization(fingerprint)
     order, why_order = axes.working_axes(fingerprint)
+    if wishes.like is not None:
+        order, normalization = wishes.like.axes, finetune.normalization(wishes.like, normalization)
     fingerprint = axes.reordered(fingerprint, order)
     if wishes.spacing_mm is not None:
         z_mm, y_mm, x_mm = (wishes.spacing_mm[axis] for axis in order or axes.AS_THEY_ARE)
         fingerprint = spacings.as_if(fingerprint, (z_mm, y_mm, x_mm))
-    sized, skipped = views.choose(fingerprint, budget, wishes.configurations)
+    sized, skipped = _sized(fingerprint, budget, wishes)
     other_s = sizing.other_s(sized, budget)
     folds, why_folds = _folds(sized, other_s, fingerprint, budget, wishes)
     budget = budget.model_copy(update={"folds": folds})
@@ -55,6 +57,8 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -
     sized = [(task, _with_batch(task, size, seconds, budget)) for task, size in sized]
     _refuse_hopeless_hours(sized, seconds, other_s, budget, wishes)
     parts = [_configuration(task, size, seconds, normalization, order, fingerprint, budget) for task, size in sized]
+    if wishes.like is not None:
+        parts = [_gentler(configuration, own) for configuration, own in parts]
     configurations = tuple(configuration for configuration, _ in parts)
     training_s = sum(
         schedule.rounds(budget, budget.folds) * configuration.cost.fold_training_s for configuration in configurations
@@ -65,7 +69,7 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -
         skipped=skipped,
         reasons=(
             *reasons,
-            why_order,
+            _as_asked(why_order, wishes),
             why_folds,
             sizing.precision_reason(budget),
             *(_skipped_reason(item) for item in skipped),
@@ -74,6 +78,20 @@ def plan(fingerprint: Fingerprint, budget: Budget, wishes: Wishes = NO_WISHES) -
         predicted_hours=(training_s + other_s) / 3600,
         folds=folds,
     )
+
+
+def _sized(fingerprint: Fingerprint, budget: Budget, wishes: Wishes) -> tuple[list[Sized], tuple[Skipped, ...]]:
+    if wishes.like is None:
+        return views.choose(fingerprint, budget, wishes.configurations)
+    because = f"training starts from a model of {wishes.like.name}"
+    skipped = tuple(Skipped(configuration=n, because=because) for n in views.NAMES if n != wishes.like.name)
+    return [finetune.sized(wishes.like, fingerprint, budget)], skipped
+
+
+def _gentler(configuration: Configuration, own: tuple[Reason, ...]) -> tuple[Configuration, tuple[Reason, ...]]:
+    training, reason = finetune.gentler(configuration.training)
+    named = _about(configuration.name, (reason,))
+    return configuration.model_copy(update={"training": training}), (*own, *named)
 
 
 def _folds(
@@ -225,6 +243,8 @@ def _time_reason(size: Size, training: TrainingPlan, seconds: float, budget: Bud
 
 
 def _as_asked(reason: Reason, wishes: Wishes) -> Reason:
+    if wishes.like is not None:
+        return finetune.kept(reason, wishes.like)
     full = reason.rule == "spacing.target" and reason.configuration != "3d_lowres"
     return spacings.asked_for(reason) if full and wishes.spacing_mm is not None else reason
 

@@ -189,17 +189,6 @@ class Budget(StageRecord):
     step_time_correction: float = 1.0  # measured / predicted seconds per step of the plan's first draft
 
 
-class Wishes(Record):
-    """What somebody asks of a plan instead of leaving it to the planner."""
-
-    configurations: tuple[ConfigurationName, ...] | None = None  # null: as the planner finds right
-    spacing_mm: Spacing | None = None  # of the full resolution, along canonical (z, y, x); null: the planner's
-    folds: int | None = None  # null: the planner's, at most those of the split
-
-
-NO_WISHES = Wishes()
-
-
 # ---------------------------------------------------------------------------------------------------------- plan
 
 
@@ -353,6 +342,18 @@ def with_previous_stages(names: Collection[str], configurations: Sequence[Config
             chain.insert(0, before)
         kept += (link for link in chain if link not in kept)
     return tuple(kept)
+
+
+class Wishes(Record):
+    """What somebody asks of a plan instead of leaving it to the planner."""
+
+    configurations: tuple[ConfigurationName, ...] | None = None  # null: as the planner finds right
+    spacing_mm: Spacing | None = None  # of the full resolution, along canonical (z, y, x); null: the planner's
+    folds: int | None = None  # null: the planner's, at most those of the split
+    like: Configuration | None = None  # of a trained model whose network, and all that shaped it, is kept
+
+
+NO_WISHES = Wishes()
 
 
 class Skipped(Record):

@@ -54,4 +54,9 @@ def plan(fingerprint: Fingerprint, budget: Budget, planner: str = "auto", wishes
     soundness.check(fingerprint, budget, wishes)
     if wishes.spacing_mm is not None and not fingerprint.spacing_known:
         raise ImpossibleWish("a spacing was asked for, but the files state none; leave it out, or correct the files")
+    if wishes.like is not None and (planner != "auto" or wishes.configurations or wishes.spacing_mm):
+        raise ImpossibleWish(
+            "training that starts from a model keeps its configuration and its spacing, and is planned by auto; leave "
+            "out --planner, --configurations and --spacing"
+        )
     return chosen(fingerprint, budget, wishes)

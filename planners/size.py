@@ -249,8 +249,12 @@ def _measured(task: Task, rung: Rung, batch: int, budget: Budget) -> Size:
     )
     if budget.preset in aim.residual:
         network = with_residual_encoder(network)
-    inference_s = cost.case_inference_s(network, rung.patch, task.edges, budget)
-    return _with_batch(task, Size(rung.patch, network, batch, 0, math.inf, inference_s), batch, budget)
+    return _priced(task, network, rung.patch, batch, budget)
+
+
+def _priced(task: Task, network: NetworkPlan, patch: tuple[int, ...], batch: int, budget: Budget) -> Size:
+    inference_s = cost.case_inference_s(network, patch, task.edges, budget)
+    return _with_batch(task, Size(patch, network, batch, 0, math.inf, inference_s), batch, budget)
 
 
 def _with_batch(task: Task, size: Size, batch: int, budget: Budget) -> Size:
@@ -264,14 +268,34 @@ def _with_batch(task: Task, size: Size, batch: int, budget: Budget) -> Size:
 
 def _lowest(task: Task, rung: Rung, limit: Literal["image", "memory", "time"], budget: Budget) -> Size:
     """The lowest rung, with fewer samples if memory forces it."""
+    network = _measured(task, rung, 1, budget).network
+    what = f"the smallest network (patch {times(rung.patch)}, {rung.width} features, batch 1)"
+    return replace(of_network(task, network, rung.patch, budget, what), limit=limit, next_rung="the lowest rung")
+
+
+def of_network(
+    task: Task, network: NetworkPlan, patch: tuple[int, ...], budget: Budget, what: str = "the network, with batch 1,"
+) -> Size:
+    """The size of a network that is given, with fewer samples if memory forces it.
+
+    Args:
+        task: What it has to solve.
+        network: The network.
+        patch: Its patch.
+        budget: The machine.
+        what: What to call it where it does not fit.
+
+    Raises:
+        InfeasibleBudget: Not even one sample fits the memory.
+    """
     fewest = schedule.ambition(budget).fewest_samples[task.dimension]
     for batch in range(fewest, 0, -1):
-        size = _measured(task, rung, batch, budget)
+        size = _priced(task, network, patch, batch, budget)
         if size.memory_bytes <= usable_bytes(budget):
-            return replace(size, limit=limit, next_rung="the lowest rung")
+            return size
     smallest_bytes = _memory_for(size.memory_bytes, budget)
     raise InfeasibleBudget(
-        f"{task.name}: the smallest network (patch {times(rung.patch)}, {rung.width} features, batch 1) needs "
+        f"{task.name}: {what} needs "
         f"{size.memory_bytes / 1e9:.2f} GB to train, but only {usable_bytes(budget) / 1e9:.2f} GB of the "
         f"{budget.memory_bytes / 1e9:.2f} GB free on {budget.device} may be used; give at least "
         f"{gb_up(smallest_bytes)}: free memory or choose another device",

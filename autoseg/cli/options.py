@@ -67,6 +67,10 @@ Splits = Annotated[
         help="JSON list of {train, val} folds. Default: splits_final.json of the source, or folds of our own."
     ),
 ]
+Init = Annotated[
+    Path | None,
+    typer.Option(help="Model folder to go on from: its network and weights, matched by names of channels and labels."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -88,6 +92,7 @@ def settings(
     splits: Path | None = None,
     layout: str | None = None,
     axis4: Axis4 | None = None,
+    init: Path | None = None,
 ) -> Settings:
     """Check what was typed.
 
@@ -120,6 +125,7 @@ def settings(
         splits=absolute(splits),
         layout=layout,
         axis4=axis4,
+        init=absolute(init),
     )
 
 

@@ -35,6 +35,7 @@ def run(
     splits: options.Splits = None,
     layout: options.Layout = None,
     axis4: options.AxisFour = None,
+    init: options.Init = None,
     replan: options.Replan = False,
     keep_plan: options.KeepPlan = False,
 ) -> None:
@@ -57,6 +58,7 @@ def run(
         splits,
         layout,
         axis4,
+        init,
     )
     redo = _redo(replan, keep_plan)
     from autoseg import pipeline

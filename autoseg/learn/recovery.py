@@ -31,7 +31,7 @@ class CollapsedError(Exception):
 
 def started(task: Task, store: Store, device: torch.device) -> TrainingState:
     """The newest checkpoint that is whole and belongs to this task, or a fresh start."""
-    state = fresh(task.network, task.training, device, task.seed)
+    state = fresh(task.network, task.training, device, task.seed, task.initial)
     restore(store, task.key, state)
     return state
 
@@ -65,7 +65,7 @@ def restarted(task: Task, store: Store, state: TrainingState, device: torch.devi
     """Other first weights and less than a third of the learning rate, in the time that is left; saved, so that nothing
     goes on from the collapsed ones.
     """
-    anew = fresh(task.network, task.training, device, task.seed + state.restarts + 1)
+    anew = fresh(task.network, task.training, device, task.seed + state.restarts + 1, task.initial)
     anew.restarts, anew.rate_factor = state.restarts + 1, state.rate_factor * RESTART_RATE
     anew.seconds = anew.restarted_s = state.seconds
     anew.waited_s, anew.pieces = state.waited_s, state.pieces

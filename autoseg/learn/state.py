@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -161,9 +162,18 @@ _COUNTERS = (
 )
 
 
-def fresh(network_plan: NetworkPlan, plan: TrainingPlan, device: torch.device, seed: int) -> TrainingState:
-    """The state before the first step."""
-    network = networks.place(networks.build(network_plan, seed), device, network_plan.dimension)
+def fresh(
+    network_plan: NetworkPlan,
+    plan: TrainingPlan,
+    device: torch.device,
+    seed: int,
+    initial: Mapping[str, torch.Tensor] | None = None,
+) -> TrainingState:
+    """The state before the first step; weights are drawn from ``seed`` unless they are given."""
+    built = networks.build(network_plan, seed)
+    if initial is not None:
+        built.load_state_dict(dict(initial))
+    network = networks.place(built, device, network_plan.dimension)
     scaler = torch.amp.GradScaler(device.type, enabled=plan.precision == "fp16", init_scale=2.0**12)
     return TrainingState(network, _optimizer(network, plan), copy.deepcopy(network).requires_grad_(False), scaler)
 

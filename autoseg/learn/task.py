@@ -1,7 +1,9 @@
 """What a training job is, and what comes out of it."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -24,19 +26,24 @@ class Task:
         training: How. Its ``seconds`` count from this start on, whatever the job has worked before.
         seed: Of weights, sampling and augmentation.
         name: Stands in events and messages.
+        initial: The first weights; None: drawn from the seed.
     """
 
     network: NetworkPlan
     training: TrainingPlan
     seed: int
     name: str = "train"
+    initial: Mapping[str, Tensor] | None = None
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Identifies what a checkpoint belongs to. The time limit may change between restarts."""
         choices = self.training.model_copy(update={"seconds": None, "checkpoint_s": 0.0})
         text = f"{self.network.model_dump_json()}{choices.model_dump_json()}{self.seed}"
-        return hashlib.sha256(text.encode()).hexdigest()
+        digest = hashlib.sha256(text.encode())
+        for name, value in (self.initial or {}).items():
+            digest.update(name.encode() + value.numpy().tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,34 @@ def load(path: Path, *, device: str = "auto") -> SegmentationModel:
     return model
 
 
+def record_of(path: Path) -> Model:
+    """What a model folder's ``model.json`` says, checked as in ``load``.
+
+    Raises:
+        UsageError, DataError, RefusedError: See ``load``.
+    """
+    return _read_record(ModelFolder(path))
+
+
+def weights_of(path: Path, record: Model, configuration: str, number: int) -> dict[str, Tensor]:
+    """The weights of one of a configuration's networks, unchanged since the model was made.
+
+    Args:
+        path: The model folder.
+        record: Its record.
+        configuration: One of its configurations.
+        number: Which network; they are counted round and round.
+
+    Raises:
+        RefusedError: The file is missing, was changed or does not fit the network.
+    """
+    files = [file for file in record.weights if file.configuration == configuration]
+    file = files[number % len(files)]
+    (plan,) = (c.network for c in record.configurations if c.name == configuration)
+    network = _network(plan, _read(ModelFolder(path), file.file, file.sha256), path / file.file)
+    return dict(network.state_dict())
+
+
 def identity(record: Model) -> str:
     """Digest of all that decides over masks. The model card does not: its score may be added later."""
     content = record.model_dump(mode="json", exclude={"provenance", "parents", "card", "autoseg_version"})

@@ -15,7 +15,7 @@ from autoseg.events import Event, Notify
 from autoseg.learn import device as machine
 from autoseg.learn.dryrun import dry_run
 from planners import registry
-from planners.contracts import Budget, Configuration, Fingerprint
+from planners.contracts import Budget, Configuration, Fingerprint, Wishes
 
 STEPS = 12
 WARM_UP = 3
@@ -25,7 +25,13 @@ LONGEST_S = 25.0
 
 
 def calibrate(
-    fingerprint: Fingerprint, labels: LabelSet, settings: Settings, folds: int, folder: Path, notify: Notify
+    fingerprint: Fingerprint,
+    labels: LabelSet,
+    settings: Settings,
+    wishes: Wishes,
+    folds: int,
+    folder: Path,
+    notify: Notify,
 ) -> Budget:
     """Measure the machine and correct the planner's predictions for it.
 
@@ -33,6 +39,7 @@ def calibrate(
         fingerprint: What the draft is planned for.
         labels: Say what the networks' heads mean.
         settings: Device, hours, preset.
+        wishes: What is not left to the planner.
         folds: Jobs per configuration.
         folder: On the disk that the run will fill.
         notify: Told of what is measured.
@@ -51,7 +58,7 @@ def calibrate(
     )
     if settings.device_gb is not None:
         budget = budget.model_copy(update={"memory_bytes": int(settings.device_gb * 1e9)})
-    draft = registry.plan(fingerprint, budget, settings.planner, settings.wishes)
+    draft = registry.plan(fingerprint, budget, settings.planner, wishes)
     if not draft.trainable:
         return budget
     machine.prepare(device, settings.deterministic)

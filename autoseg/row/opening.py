@@ -7,11 +7,12 @@ from pathlib import Path
 from autoseg import folds, records
 from autoseg.contracts import CaseScan, Dataset, Run, Settings
 from autoseg.errors import ChangedInputs, UsageError
+from autoseg.finetuning import Start
 from autoseg.intake import traits
 from autoseg.layouts import folder_of, require_source
 from autoseg.layouts.tree import FileStamps
 from autoseg.workspace import Workspace
-from planners.contracts import Parent
+from planners.contracts import Parent, Wishes
 
 
 def check(workspace: Workspace, source: Path | None) -> None:
@@ -151,3 +152,17 @@ def _table(before: Run, now: Run) -> str:
             "use the same ones to resume, add --replan to redo what depends on them, or choose another output folder",
         ]
     )
+
+
+def wishes(settings: Settings, dataset: Dataset, start: Start | None) -> Wishes:
+    """What is not left to the planner: asked for, given by the source, or kept from the model to go on from.
+
+    Args:
+        settings: What was asked for.
+        dataset: Its folds stay where they were given.
+        start: The model that training starts from.
+    """
+    asked = settings.wishes
+    if dataset.split.given:
+        asked = asked.model_copy(update={"folds": len(dataset.split.folds)})
+    return asked if start is None else asked.model_copy(update={"like": start.configuration})

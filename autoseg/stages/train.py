@@ -139,7 +139,8 @@ def follow(
 
 
 def _task(job: Job) -> loop.Task:
-    return loop.Task(job.chosen.network, job.schedule, job.seed, str(job))
+    initial = None if job.start is None else job.start.weights(job.chosen, job.dataset, job.fold, job.seed)
+    return loop.Task(job.chosen.network, job.schedule, job.seed, str(job), initial)
 
 
 def _device(job: Job, team: Team) -> torch.device:
