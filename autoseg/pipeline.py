@@ -8,7 +8,7 @@ holds it already; looking at the report therefore does everything.
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -27,12 +27,10 @@ from autoseg.contracts import (
 )
 from autoseg.events import Event, Notify, silent
 from autoseg.finetuning import Start
-from autoseg.job import Job as TrainingJob
 from autoseg.layouts import folder_of
-from autoseg.learn.team import ALONE, Team, joined
-from autoseg.row import calibration, crew, deadline, deployment, jobs, opening, results, resume
-from autoseg.row.jobs import Job
+from autoseg.row import calibration, deployment, opening, results, resume
 from autoseg.row.journal import Journal
+from autoseg.row.training import Training
 from autoseg.stages import (
     crossvalidate,
     dataset,
@@ -41,12 +39,10 @@ from autoseg.stages import (
     preprocess,
     report,
     select,
-    train,
 )
 from autoseg.stages.report import OverlayInput, RunRecords
-from autoseg.workspace import JobFolder, PreparedFolder, Workspace, hold
+from autoseg.workspace import Workspace, hold
 from planners.contracts import Budget, Fingerprint, Parent, Plan, StageRecord, Wishes
-from planners.schedule import rounds
 
 S = TypeVar("S", bound=StageRecord)
 Redo = Literal["nothing", "all", "keep-plan"]
@@ -222,25 +218,23 @@ class Row:
     @cached_property
     def train(self) -> tuple[TrainedModel, ...]:
         """All folds of all configurations, shared with any other process that works on them."""
-        order = jobs.in_order(self.plan, self.development)
-        with crew.hired(self.workspace, self.settings.device, len(order), self._journal):
-            return jobs.work(order, self.workspace, self._training_parents, self._train, self._journal)
+        return self.training.all()
 
-    def train_one(self, configuration: str, fold: int) -> tuple[TrainedModel, ...]:
-        """One job only, by this process or, under ``torchrun``, by several at once; its model, from the one that leads.
-
-        Raises:
-            UsageError: The plan has no such job.
-            BusyError: Another process holds the job.
-        """
-        order, team = jobs.in_order(self.plan, self.development), joined()
-        job = jobs.pick(order, configuration, fold)
-        if not team.leads:
-            task, folders = self._task(job, len(order)), self._job_folders(job)
-            train.follow(task, *folders, team, first_stage=self._first_stage(job), notify=self._journal)
-            return ()
-        made = jobs.run_one(job, self.workspace, self._training_parents, lambda j: self._train(j, len(order), team))
-        return (made,)
+    @cached_property
+    def training(self) -> Training:
+        """The jobs, for those who want one only."""
+        parents = {"plan": self.plan, "preprocess": self.preprocess} | self._started_from
+        return Training(
+            self.workspace,
+            self.settings,
+            self._journal,
+            self.plan,
+            self.budget,
+            self.divided,
+            self.preprocess,
+            self.start,
+            resume.parents_of("train", self.settings, **parents),
+        )
 
     @cached_property
     def crossvalidate(self) -> Validation:
@@ -329,39 +323,6 @@ class Row:
     def _scans(self) -> list[CaseScan]:
         cases = opening.without_holdout(self.dataset).development
         return [records.read(self.workspace.dataset.scan(case), CaseScan) for case in cases]
-
-    @cached_property
-    def _training_parents(self) -> tuple[Parent, ...]:
-        return resume.parents_of(
-            "train", self.settings, plan=self.plan, preprocess=self.preprocess, **self._started_from
-        )
-
-    def _train(self, job: Job, open_jobs: int, team: Team = ALONE) -> TrainedModel:
-        task, folders, first_stage = self._task(job, open_jobs), self._job_folders(job), self._first_stage(job)
-        return resume.stamp(
-            lambda: train.train(task, *folders, first_stage=first_stage, notify=self._journal, team=team),
-            jobs.lineage(job, self.workspace, self._training_parents),
-        )
-
-    def _task(self, job: Job, open_jobs: int) -> TrainingJob:
-        worked_s, in_turn = self._journal.worked_s, rounds(self.budget, open_jobs)
-        return TrainingJob(
-            self.plan,
-            self.budget,
-            self.development,
-            self.preprocess,
-            job.configuration,
-            job.fold,
-            self.settings.seed,
-            deadline.seconds_for(job, in_turn, self.plan, self.divided, self.settings, worked_s),
-            self.start,
-        )
-
-    def _job_folders(self, job: Job) -> tuple[PreparedFolder, JobFolder]:
-        return self.workspace.prepared, self.workspace.job(job.configuration, job.fold)
-
-    def _first_stage(self, job: Job) -> Callable[[int], JobFolder] | None:
-        return None if job.previous_stage is None else partial(self.workspace.job, job.previous_stage)
 
     def _stage(self, name: str, kind: type[S], compute: Callable[[], S], **made_from: StageRecord) -> S:
         """The stored record if it is current, else a new one if it may be made."""

@@ -139,7 +139,7 @@ def train(
     from autoseg import pipeline
 
     with shown() as notify, pipeline.opened(out, alone=False, redo=_redo(replan, False), notify=notify) as row:
-        made = row.train if configuration is None or fold is None else row.train_one(configuration, fold)
+        made = row.train if configuration is None or fold is None else row.training.one(configuration, fold)
     for model in made:
         typer.echo(f"{model.configuration}/fold_{model.fold}: {model.steps} steps in {model.seconds:.0f} s")
 
