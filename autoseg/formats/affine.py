@@ -49,12 +49,13 @@ class Affine:
         self.repairs: list[Repair] = []
         self._shape = shape[:3]
         self._sizes = tuple(float(size) for size in header["pixdim"][1:4])
+        stated = _forms(header)
         with np.errstate(all="ignore"):  # what overflows is found to be unusable
-            forms = {name: self._completed(matrix) for name, matrix in _forms(header).items()}
+            forms = {name: self._completed(matrix) for name, matrix in stated.items()}
             self.matrix = self._converted(self._chosen(path, forms), header)
             self._tell_difference(forms)
         placeholder = all(abs(size - 1.0) <= 1e-6 for size in self._sizes)
-        self.spacing_known = bool(_forms(header)) or not placeholder
+        self.spacing_known = bool(stated) or not placeholder
 
     def _chosen(self, path: Path, forms: dict[str, np.ndarray]) -> np.ndarray:
         for name, matrix in forms.items():

@@ -7,6 +7,7 @@ exactly, whatever the orientation (48 of them) and however oblique the scan.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Literal
 
@@ -70,8 +71,12 @@ class Grid:
         >>> canonical.orientation
         'LPS'
         """
-        axes = closest_axes(self.affine)
-        return "".join(_CODES[axes[index]] for index in (2, 1, 0))
+        return "".join(_CODES[self.axes[index]] for index in (2, 1, 0))
+
+    @cached_property
+    def axes(self) -> tuple[tuple[int, int], ...]:
+        """World axis and direction of each array axis, see ``closest_axes``."""
+        return closest_axes(self.affine)
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def closest_axes(affine: np.ndarray) -> tuple[tuple[int, int], ...]:
 
 def canonical(grid: Grid) -> tuple[Grid, Reorientation]:
     """The canonical grid of the same voxels, and the way there."""
-    axes = closest_axes(grid.affine)
+    axes = grid.axes
     world_axes = [world_axis for world_axis, _ in axes]
     permutation = (world_axes.index(2), world_axes.index(1), world_axes.index(0))
     flips = (axes[permutation[0]][1] < 0, axes[permutation[1]][1] < 0, axes[permutation[2]][1] < 0)

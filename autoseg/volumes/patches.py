@@ -8,14 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from autoseg.volumes import runs
+
 LOCATIONS = 4096
 """Most voxels kept per target; enough to see all of it, few enough to keep for every case."""
+SIZE_EXPONENT = 0.5
+"""A connected component is met as often as its voxels to this power: at 1 the largest drown the small ones, at 0 specks
+drown the rest."""
 
 
 def foreground_locations(
     labels: NDArray[np.integer], members: Sequence[Sequence[int]], seed: int, limit: int = LOCATIONS
 ) -> tuple[NDArray[np.int32], ...]:
-    """Voxels of each target, at most ``limit`` of them drawn evenly at random.
+    """Voxels of each target, at most ``limit``: all or some of it, or, of several components, more of the small ones.
 
     Args:
         labels: (z, y, x) class indices.
@@ -24,7 +29,7 @@ def foreground_locations(
         limit: Most voxels per target.
 
     Returns:
-        Per target an (n, 3) array of (z, y, x); n is 0 where the target is absent.
+        Per target an (n, 3) array of (z, y, x), in which voxels may repeat; n is 0 where the target is absent.
 
     >>> volume = np.zeros((2, 3, 4), np.uint8)
     >>> volume[1, 2, 3] = 2
@@ -35,13 +40,27 @@ def foreground_locations(
     lookup = np.zeros((len(members), int(labels.max(initial=0)) + 1), bool)
     for row, classes in zip(lookup, members, strict=True):
         row[[c for c in classes if c < row.size]] = True
-    tables = []
-    for row in lookup:
-        flat = np.flatnonzero(row[labels]) if row.any() else np.zeros(0, np.intp)
-        if flat.size > limit:
-            flat = np.sort(rng.choice(flat, limit, replace=False))
-        tables.append(np.stack(np.unravel_index(flat, labels.shape), axis=1).astype(np.int32))
-    return tuple(tables)
+    return tuple(
+        _drawn(row[labels], rng, limit) if row.any() else np.zeros((0, labels.ndim), np.int32) for row in lookup
+    )
+
+
+def _drawn(mask: NDArray[np.bool_], rng: np.random.Generator, limit: int) -> NDArray[np.int32]:
+    """At most ``limit`` voxels of a mask (z, y, x), in their order."""
+    found = runs.find(mask, most=mask.size)
+    if found is None or not len(found.begins):
+        return np.zeros((0, mask.ndim), np.int32)
+    lengths, component = found.ends - found.begins, found.components()
+    sizes = np.bincount(component, lengths)
+    if len(sizes) > 1:
+        weights = lengths * sizes[component] ** (SIZE_EXPONENT - 1.0)
+        drawn = rng.choice(len(lengths), limit, p=weights / weights.sum())
+        return found.indices(np.sort(found.begins[drawn] + rng.integers(lengths[drawn]))).astype(np.int32)
+    upto = np.cumsum(lengths, dtype=np.int64)
+    total = int(upto[-1])
+    voxels = np.arange(total) if total <= limit else np.sort(rng.choice(total, limit, replace=False))
+    run = np.searchsorted(upto, voxels, side="right")
+    return found.indices(found.ends[run] - (upto[run] - voxels)).astype(np.int32)
 
 
 def random_corner(shape: Sequence[int], size: Sequence[int], rng: np.random.Generator) -> tuple[int, ...]:

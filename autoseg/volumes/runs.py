@@ -71,14 +71,22 @@ class Runs:
         return by_plane, by_row, np.cumsum(opened - closed)[:width]
 
     def component_sizes(self) -> Counts:
-        """Voxels of each connected component (through faces, edges and corners) of what is drawn, in no order."""
+        """Voxels of each connected component of what is drawn, in no order."""
+        return np.bincount(self.components(), self.ends - self.begins).astype(np.int64)
+
+    def components(self) -> npt.NDArray[np.int32]:
+        """Number (N,) of each run's connected component, through faces, edges and corners, from 0."""
         row = self.shape[2] + 1
         plane = row * (self.shape[1] + 1)
         pairs = [self._touching(distance) for distance in (row, plane - row, plane, plane + row)]
         one, other = np.concatenate(pairs, axis=1)
         graph = coo_array((np.ones(len(one)), (one, other)), shape=(len(self.begins),) * 2)
-        count, component = connected_components(graph, directed=False)
-        return np.bincount(component, self.ends - self.begins, minlength=count).astype(np.int64)
+        return connected_components(graph, directed=False)[1]
+
+    def indices(self, positions: Counts) -> npt.NDArray[np.intp]:
+        """(z, y, x) of positions (M,), as an array (M, 3)."""
+        depth, height, width = self.shape
+        return np.stack(np.unravel_index(positions, (depth, height + 1, width + 1)), axis=1)
 
     def _touching(self, distance: int) -> npt.NDArray[np.intp]:
         """Pairs (2, M) of runs, by number, such that the first, moved by ``distance``, would touch the second.

@@ -6,7 +6,7 @@ ABSURD = 1e5
 """A value this many times further away than the middle 98 % are spread is no measurement."""
 MOST, MOST_OF_FEW = 1e-4, 8
 """Share of voxels, or in small images their number, above which they are no spikes, but what the image shows."""
-_SAMPLED = 100_000
+_SAMPLED = 10_000
 
 
 def clipped(image: np.ndarray) -> tuple[np.ndarray, list[tuple[str, str]]]:

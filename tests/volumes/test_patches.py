@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoseg.volumes.patches import corner_around, foreground_locations, gather, random_corner
+from autoseg.volumes.patches import SIZE_EXPONENT, corner_around, foreground_locations, gather, random_corner
 
 SIZES = st.tuples(*[st.integers(1, 12)] * 3)
 
@@ -17,6 +17,26 @@ def test_locations_are_capped_drawn_from_the_target_and_repeatable():
     assert len(np.unique(tables[1], axis=0)) == 50
     again = foreground_locations(labels, [(1,), (3,), (1, 3)], seed=1, limit=50)
     assert all(np.array_equal(a, b) for a, b in zip(tables, again, strict=True))
+
+
+def test_small_components_are_not_drowned_by_large_ones():
+    labels = np.zeros((20, 40, 40), np.uint8)
+    labels[2:18, 2:34, 2:34] = 1  # 16384 voxels
+    labels[9:11, 36:38, 36:38] = 1  # 8
+    (table,) = foreground_locations(labels, [(1,)], seed=0)
+    assert len(table) == 4096
+    assert labels[tuple(table.T)].all()
+    share = (table[:, 1] >= 36).mean()
+    expected = 8**SIZE_EXPONENT / (8**SIZE_EXPONENT + 16384**SIZE_EXPONENT)
+    assert share == pytest.approx(expected, rel=0.25)  # evenly drawn, it would be 0.0005
+    assert share > 30 * 8 / 16384
+
+
+def test_all_of_a_small_target_is_kept():
+    labels = np.zeros((3, 5, 4), np.uint8)
+    labels[1, 1:4, 1:3] = 2
+    (table,) = foreground_locations(labels, [(2,)], seed=0)
+    assert table.tolist() == np.argwhere(labels).tolist()
 
 
 @given(SIZES, SIZES, st.integers(0, 5))
