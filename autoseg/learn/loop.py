@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import torch
 
+from autoseg.errors import UsageError
 from autoseg.events import Event, Notify, silent
 from autoseg.learn import memory
 from autoseg.learn.cases import PatchSource
@@ -62,7 +63,13 @@ def train(
     Raises:
         Interrupted: From ``notify``; everything is saved.
         ResourceError: Training diverged again and again, or a single sample does not fit into memory.
+        UsageError: The team has more members than a batch has samples.
     """
+    if team.size > task.training.batch:
+        raise UsageError(
+            f"{task.name}: {team.size} processes, but a batch has {task.training.batch} samples, of which each process "
+            f"needs one; start at most {task.training.batch}"
+        )
     around = Surroundings(source, store, device, notify, monitor, team)
     with memory.recycling():
         state = started(task, store, device)

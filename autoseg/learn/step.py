@@ -53,7 +53,7 @@ class Update:
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         images = images.contiguous(memory_format=networks.layout(images.device, self.network.dimension))
-        outcome = self._shared(state, self._fitting(state, images, classes), images.device)
+        outcome = self._shared(state, self._fitting(state, images, classes))
         state.scaler.unscale_(state.optimizer)
         norm = nn.utils.clip_grad_norm_(state.network.parameters(), self.plan.gradient_clip)
         finite = math.isfinite(outcome.loss) and (self.plan.precision == "fp16" or bool(torch.isfinite(norm)))
@@ -63,7 +63,7 @@ class Update:
         state.optimizer.zero_grad(set_to_none=True)  # now, so that nobody keeps gradients while saving or reading ahead
         return outcome if finite else Outcome(math.nan, outcome.drawn, outcome.found)
 
-    def _fitting(self, state: TrainingState, images: Tensor, classes: Tensor) -> Outcome:
+    def _fitting(self, state: TrainingState, images: Tensor, classes: Tensor) -> Tensor:
         """The gradient of the batch, in twice as many pieces whenever memory does not suffice."""
         while True:
             try:
@@ -78,26 +78,25 @@ class Update:
             state.optimizer.zero_grad(set_to_none=True)
             memory.give_back(images.device)
 
-    def _shared(self, state: TrainingState, outcome: Outcome, device: torch.device) -> Outcome:
+    def _shared(self, state: TrainingState, facts: Tensor) -> Outcome:
         """The gradient and the outcome of the whole team's batch."""
-        facts = torch.tensor([outcome.loss, outcome.drawn, outcome.found], device=device)
         gradients = (parameter.grad for parameter in state.network.parameters() if parameter.grad is not None)
         self.team.add((facts, *gradients))
         loss, drawn, found = facts.tolist()
-        return outcome if self.team.size == 1 else Outcome(loss, drawn > 0, found > 0)
+        return Outcome(loss, drawn > 0, found > 0)
 
-    def _gradient(self, state: TrainingState, images: Tensor, classes: Tensor) -> Outcome:
-        loss, drawn, found = 0.0, False, False
+    def _gradient(self, state: TrainingState, images: Tensor, classes: Tensor) -> Tensor:
+        """Add up the gradient; what it came to as (loss, drawn, found), still on the device: asking waits for it."""
+        facts = torch.zeros(3, device=images.device)
         pieces = zip(images.tensor_split(state.pieces), classes.tensor_split(state.pieces), strict=True)
         for some, truth in pieces:
             with autocast(some.device, self.plan.precision):
                 outputs = self._outputs(state.network, some)
             part = self._loss(outputs, truth) * (len(some) / self.plan.batch)
             state.scaler.scale(part).backward()
-            loss += float(part.detach())
-            drawn = drawn or bool((truth > 0).any())
-            found = found or self._any_foreground(outputs[0].detach())
-        return Outcome(loss, drawn, found)
+            drawn, found = (truth > 0).any(), self._any_foreground(outputs[0].detach())
+            facts += torch.stack([part.detach(), drawn.to(part.dtype), found.to(part.dtype)])
+        return facts
 
     def _outputs(self, network: nn.Module, images: Tensor) -> list[Tensor]:
         if self.network.deep_supervision:
@@ -113,11 +112,11 @@ class Update:
             total = total + weight * loss(output, target, batch_dice=self.plan.batch_dice, members=self.members)
         return total
 
-    def _any_foreground(self, logits: Tensor) -> bool:
+    def _any_foreground(self, logits: Tensor) -> Tensor:
         """Whether any voxel would be labelled; logits (B, H, …), one per target, or one more for the background."""
         if logits.shape[1] == len(self.members):
-            return bool((logits > 0).any())
-        return bool((logits[:, 1:].amax(1) > logits[:, 0]).any())
+            return (logits > 0).any()
+        return (logits[:, 1:].amax(1) > logits[:, 0]).any()
 
     def _too_large(self, images: Tensor) -> str:
         patch = " x ".join(str(edge) for edge in self.plan.patch_vox)

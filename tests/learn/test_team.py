@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import distributed
 
+from autoseg.errors import UsageError
 from autoseg.learn.loop import Store, Task, train
 from autoseg.learn.team import ALONE, Team, joined
 from tests.learn.tiny import STILL, network_plan, source, training_plan
@@ -67,3 +68,8 @@ def test_a_process_that_nobody_grouped_is_alone(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert joined() == ALONE
     assert joined().leads
+
+
+def test_more_processes_than_samples_are_an_error():
+    with pytest.raises(UsageError, match="4 processes, but a batch has 3 samples.*start at most 3"):
+        trained(Team(0, 4))
