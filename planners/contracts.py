@@ -73,6 +73,7 @@ class Provenance(Record):
     host: str
     peak_memory_bytes: int | None = None  # peak resident memory of this process; null where it cannot be measured
     versions: tuple[Version, ...] = ()
+    commit: str | None = None  # of the checkout that ran, ending in "+" where files were changed; null: none, a package
 
 
 class StageRecord(Record):

@@ -15,6 +15,7 @@ from typing import TypeVar
 from autoseg import records
 from autoseg.contracts import Settings
 from autoseg.errors import ChangedInputs
+from autoseg.row.checkout import commit
 from autoseg.row.journal import memory_of_tree
 from autoseg.stages import crossvalidate, dataset, fingerprint, plan, predict, preprocess, report, select, train
 from autoseg.workspace import STAGES
@@ -71,6 +72,7 @@ def stamp(compute: Callable[[], S], parents: tuple[Parent, ...]) -> S:
         host=node(),
         peak_memory_bytes=memory_of_tree(),
         versions=tuple(Version(package=name, version=metadata.version(name)) for name in PACKAGES),
+        commit=commit(),
     )
     return made.model_copy(update={"parents": parents, "provenance": provenance})
 
