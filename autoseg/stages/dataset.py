@@ -38,7 +38,7 @@ from autoseg.layouts.tree import FileStamps, Tree, look, stamps
 from autoseg.volumes.labels import index_dtype
 from autoseg.workspace import DatasetFolder
 
-algorithm_version = 3
+algorithm_version = 4
 
 _PAYS_FROM_BYTES = 100 * 2**20  # less is read in the time that processes take to start
 _ASKED = 16  # of the largest cases, how much they unfold

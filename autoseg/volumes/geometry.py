@@ -293,6 +293,25 @@ def upright(grid: Grid) -> Grid:
     affine[:3, 3] = grid.affine[:3, 3]
     indices = np.linalg.solve(affine, grid.affine @ corners)[:3]
     low, high = np.floor(indices.min(axis=1) + SAME_VOX), np.ceil(indices.max(axis=1) - SAME_VOX)
-    affine[:3, 3] = (affine @ [*(low + _NO_TIE_VOX), 1.0])[:3]
+    affine[:3, 3] = (affine @ [*(low + _off_ties(grid.affine, affine, axes)), 1.0])[:3]
     z, y, x = (int(extent) + 1 for extent in high - low)
     return Grid((z, y, x), affine)
+
+
+def _off_ties(sheared: np.ndarray, upright: np.ndarray, axes: list[int]) -> np.ndarray:
+    """A shift (z, y, x) of the upright grid, in voxels, off which no voxel lies in the middle of two.
+
+    Looking up sheared voxels must round to one side along every axis and looking up upright ones to the other, or a
+    label would not come back. A shift across slices is a shift along them too, as the shear says, which the shift along
+    them has to outweigh.
+
+    Args:
+        sheared: Affine of the grid with a shear.
+        upright: Affine of the upright one.
+        axes: The finest first.
+    """
+    to_sheared = np.abs(np.linalg.solve(sheared, upright)[:3, :3])
+    shift = np.zeros(3)
+    for axis in reversed(axes):
+        shift[axis] = _NO_TIE_VOX + to_sheared[axis] @ shift
+    return shift

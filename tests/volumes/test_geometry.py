@@ -15,6 +15,7 @@ from autoseg.volumes.geometry import (
     compare,
     resample_onto,
     restore,
+    upright,
 )
 
 ORIENTATIONS = [(order, signs) for order in permutations(range(3)) for signs in product((1.0, -1.0), repeat=3)]
@@ -150,3 +151,13 @@ def test_labels_outside_the_source_are_background():
     source = Grid((2, 2, 2), canonical_affine((1.0, 1.0, 1.0)))
     found = resample_onto(labels, source, Grid((2, 2, 4), source.affine), nearest=True)
     assert found[0, 0, 0].tolist() == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("voxels_per_slice", [0.5, -0.5, 1.5, -1.5, 2.5, 7.5])
+def test_labels_come_back_where_slices_are_shifted_by_half_voxels(voxels_per_slice):
+    affine = canonical_affine((1.5, 1.0, 0.5))
+    affine[0, 0] = 0.5 * voxels_per_slice
+    tilted = Grid((10, 10, 12), affine)
+    label = (np.random.default_rng(0).random((1, *tilted.shape)) < 0.5).astype(np.uint8)
+    there = resample_onto(label, tilted, upright(tilted), nearest=True)
+    assert np.array_equal(resample_onto(there, upright(tilted), tilted, nearest=True), label)
