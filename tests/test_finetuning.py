@@ -4,7 +4,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from autoseg import finetuning, phantoms, pipeline, records
+from autoseg import finetuning, pipeline, records
 from autoseg.contracts import Region
 from autoseg.errors import ChangedInputs, UsageError
 from autoseg.labelling import infer
@@ -12,22 +12,11 @@ from autoseg.workspace import Workspace
 from planners.contracts import Plan
 from tests import quick
 
-SHAPE = (12, 20, 16)
 
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("msd") / "source"
-    phantoms.write_msd(folder, cases=6, shape=SHAPE)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def known(source, tmp_path_factory):
+@pytest.fixture
+def known(finished):
     """The model of a run."""
-    out = quick.prepare(tmp_path_factory.mktemp("run") / "out")
-    pipeline.run(source, out, quick.SETTINGS)
-    return out / "model"
+    return finished / "model"
 
 
 def test_a_run_goes_on_from_a_model(known, source, tmp_path):

@@ -23,24 +23,9 @@ from autoseg.workspace import STAGES, Workspace, hold
 from planners.contracts import Fingerprint, Plan
 from planners.errors import InvalidPlan
 from tests import quick
+from tests.conftest import PHANTOM_SHAPE
 
-SHAPE = (12, 20, 16)
 BETTER_THAN_CHANCE = 0.15  # a few dozen steps teach this much; a broken geometry teaches nothing
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("msd") / "source"
-    phantoms.write_msd(folder, cases=6, shape=SHAPE)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def finished(source, tmp_path_factory):
-    """An unbroken deterministic run."""
-    out = quick.prepare(tmp_path_factory.mktemp("run") / "out")
-    pipeline.run(source, out, quick.SETTINGS)
-    return out
 
 
 def results(out: Path) -> dict[str, str]:
@@ -180,7 +165,7 @@ def test_the_holdout_changes_nothing_but_its_own_score(finished, source, tmp_pat
         held_out = row.dataset.split.holdout
     generator = np.random.default_rng(0)
     for case in held_out:
-        for folder, voxels in (("imagesTr", generator.normal(50, 30, SHAPE[::-1])), ("labelsTr", None)):
+        for folder, voxels in (("imagesTr", generator.normal(50, 30, PHANTOM_SHAPE[::-1])), ("labelsTr", None)):
             path = copied / folder / f"{case}.nii.gz"
             image = nibabel.load(path)
             changed = np.flip(np.asarray(image.dataobj), 0).copy() if voxels is None else voxels.astype(np.float32)
@@ -223,7 +208,7 @@ def test_a_changed_case_is_named_and_redone_only_on_request(source, tmp_path):
 
 @pytest.mark.parametrize("kind", ["regions", "ignore"])
 def test_regions_and_ignored_voxels_through_the_whole_row(kind, tmp_path):
-    phantoms.write_nnunet(tmp_path / "source", cases=6, shape=SHAPE, kind=kind)
+    phantoms.write_nnunet(tmp_path / "source", cases=6, shape=PHANTOM_SHAPE, kind=kind)
     out = quick.prepare(tmp_path / "out")
     pipeline.run(tmp_path / "source", out, quick.SETTINGS)
     prediction = records.read(Workspace(out).record("predict"), Prediction)
@@ -305,7 +290,7 @@ def autoseg_run(source, out):
 
 
 def test_one_case_alone_trains_and_says_that_nothing_is_known(tmp_path):
-    phantoms.write_msd(tmp_path / "source", cases=1, shape=SHAPE)
+    phantoms.write_msd(tmp_path / "source", cases=1, shape=PHANTOM_SHAPE)
     settings = quick.SETTINGS.model_copy(update={"holdout": 0.0})
     out = quick.prepare(tmp_path / "out", settings)
     report = pipeline.run(tmp_path / "source", out, settings)

@@ -48,14 +48,6 @@ def stop_at(step):
     return notify
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_learns_a_ball(optimizer):
     done = train(

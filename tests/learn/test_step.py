@@ -16,14 +16,6 @@ CPU = torch.device("cpu")
 MEMBERS = ((1,),)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def small_machine(room, error):
     """A network on a machine whose memory holds ``room`` samples at once."""
 
