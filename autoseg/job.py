@@ -49,7 +49,7 @@ class Job:
         drawn = sorted({subjects[case] for case in self._taught})
         random.Random(f"monitors {self.seed}").shuffle(drawn)
         chosen: list[str] = []
-        while drawn and len(chosen) < self.schedule.monitor_cases:
+        while len(drawn) > 1 and len(chosen) < self.schedule.monitor_cases:
             subject = drawn.pop()
             chosen += [case for case in self._taught if subjects[case] == subject]
         return tuple(chosen)

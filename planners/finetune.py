@@ -42,15 +42,17 @@ def sized(like: Configuration, fingerprint: Fingerprint, budget: Budget) -> tupl
         heads=fingerprint.heads,
         labels=len(fingerprint.labels),
     )
-    adapted = {"in_channels": task.channels, "heads": task.heads, "deep_supervision": like.network.deep_supervision}
+    adapted = {"in_channels": task.channels, "heads": task.heads}
     network = like.network.model_copy(update=adapted)
     return task, sizing.of_network(task, network, like.training.patch_vox, budget)
 
 
 def normalization(like: Configuration, planned: tuple[Normalization, ...]) -> tuple[Normalization, ...]:
     """The model's for the channels it knows by name, the planned one for others."""
-    known = {item.channel: item for item in like.normalization}
-    return tuple(known.get(item.channel, item) for item in planned)
+    known = {item.channel.casefold(): item for item in like.normalization}  # as weights are matched
+    return tuple(
+        known.get(item.channel.casefold(), item).model_copy(update={"channel": item.channel}) for item in planned
+    )
 
 
 def gentler(training: TrainingPlan) -> tuple[TrainingPlan, Reason]:

@@ -31,14 +31,14 @@ def hired(workspace: Workspace, name: str, jobs: int, notify: Notify) -> Iterato
         notify: Told where each helper's messages go.
     """
     crew = [_start(workspace, gpu, notify) for gpu in device.others(name)[: max(0, jobs - 1)]]
+    done = False
     try:
         yield
-    except BaseException:
-        for process in crew:
-            process.terminate()
-        raise
+        done = True
     finally:
         for process in crew:
+            if not done:
+                process.terminate()
             _end(process)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from autoseg.contracts import Dataset, Prepared, Settings, TrainedModel
+from autoseg.errors import UsageError
 from autoseg.finetuning import Start
 from autoseg.job import Job as Work
 from autoseg.learn.team import ALONE, Team, joined
@@ -44,7 +45,13 @@ class Training:
     parents: tuple[Parent, ...]
 
     def all(self) -> tuple[TrainedModel, ...]:
-        """Train every job, shared with any other process that works on them."""
+        """Train every job, shared with any other process that works on them.
+
+        Raises:
+            UsageError: ``torchrun`` started several processes, which share one job only.
+        """
+        if joined().size > 1:
+            raise UsageError("torchrun splits one job among its processes; say which, with --configuration and --fold")
         with crew.hired(self.workspace, self.settings.device, len(self._order), self.journal):
             return jobs.work(self._order, self.workspace, self.parents, self._train, self.journal)
 
