@@ -81,7 +81,7 @@ def require_same(ours: Configuration, peer: Peer) -> None:
 @contextmanager
 def peer_turn(peer: Peer, bf16: bool, work: Path) -> Iterator[Turn]:
     """The peer's trainer in its own process, which waits for turns."""
-    child = peer.started(peer.order("step", work, seconds=1.0, bf16=bf16), work)
+    child = peer.started(peer.order("step", work, bf16=bf16), work)
     asking, answering = child.stdin, child.stdout
     if asking is None or answering is None:
         raise SystemExit("the peer's process has no pipes")

@@ -39,7 +39,7 @@ class Cell(Record):
     machine: Machine
     load_before: float  # average of the last minute; after another cell, that cell's
     load_after: float
-    others_share: float  # of the cores' time, that other processes took while the cell was made
+    others_share: float  # of the cores' time, that other processes took while the clock decided: training or tuning
     versions: tuple[Version, ...]
     train_s: float  # of training that it took
     steps: int

@@ -68,7 +68,7 @@ def nnunet(entry: Entry, *, bf16: bool) -> Cell:
     peer.prepare()
     tuned = peer.tuned(entry.minutes, bf16)
     loading = tuned.tried[0]
-    started, load_before, watch = cell.now(), cell.load(), cell.Watch()
+    started = cell.now()
     work = entry.out / f"{entry.task.name}-{name}-{entry.minutes:g}min-seed{entry.seed}"
     told = peer.train(entry.minutes, entry.seed, bf16, loading, work)
     return Cell(
@@ -78,9 +78,9 @@ def nnunet(entry: Entry, *, bf16: bool) -> Cell:
         seed=entry.seed,
         started=started,
         machine=cell.this_machine(),
-        load_before=load_before,
-        load_after=cell.load(),
-        others_share=watch.others_share(),
+        load_before=tuned.load_before,
+        load_after=tuned.load_after,
+        others_share=tuned.others_share,
         versions=tuple(Version(package=package, version=text) for package, text in told["versions"].items()),
         train_s=told["seconds"],
         steps=told["iterations"],
@@ -93,6 +93,7 @@ def nnunet(entry: Entry, *, bf16: bool) -> Cell:
             epochs=told["epochs"],
             loader_processes=loading.processes,
             threads=loading.threads,
+            iteration_s_when_tuned=f"{loading.iteration_s:.4f}",
             tried="; ".join(
                 f"{one.processes} processes, {one.threads} threads: {one.iteration_s:.3f} s" for one in tuned.tried
             ),

@@ -13,8 +13,8 @@ class Order:
         configuration: ``2d`` or ``3d_fullres``.
         fold: In its ``splits_final.json``.
         seed: Of everything that draws in this process.
-        seconds: Of training, or of timing.
-        iteration_s: Seconds per iteration as timed before; 0 where that is not known.
+        seconds: Of timing.
+        iterations: Of training.
         threads: Of torch.
         bf16: Whether to train under autocast.
         images: Files of each case to predict, one per channel.
@@ -27,7 +27,7 @@ class Order:
     fold: int
     seed: int
     seconds: float
-    iteration_s: float
+    iterations: int
     threads: int
     bf16: bool
     images: list[list[str]]

@@ -3,10 +3,11 @@
 Everything that decides what is learned stays nnU-Net's: data loading, augmentation, network, loss, optimizer, and its
 poly schedule, which falls once per epoch. Changed is what a time limit needs, each time in the peer's favour:
 
+- the time is given as the iterations that fit into it at the best speed that was measured, so that nothing else that
+  the machine does meanwhile takes any of it away;
 - epochs are as short as it takes for the schedule to fall in many small steps and to end with the time, whereas 250
   iterations per epoch would not even be reached;
-- no time goes into watching: no pseudo validation after each epoch, no plots, no checkpoint but the last;
-- the clock starts when the loaders have filled their queues.
+- no time goes into watching: no pseudo validation after each epoch, no plots, no checkpoint but the last.
 """
 
 import random
@@ -32,20 +33,18 @@ def seed_everything(seed: int) -> None:
 
 
 class TimedTrainer(nnUNetTrainer):
-    """Trains for ``limit_s`` seconds. Call ``limit`` before anything else."""
+    """Trains for a number of iterations. Call ``limit`` before anything else."""
 
-    def limit(self, limit_s: float, iteration_s: float, bf16: bool) -> None:
-        """Set the deadline.
+    def limit(self, iterations: int, bf16: bool) -> None:
+        """Set the end.
 
         Args:
-            limit_s: Seconds of training.
-            iteration_s: Seconds per iteration as measured before; only the first epoch's length depends on it.
+            iterations: Of training.
             bf16: Run the network under autocast; nnU-Net itself does so on CUDA alone.
         """
-        expected = limit_s / iteration_s
-        self.limit_s, self.iteration_s, self.bf16 = limit_s, iteration_s, bf16
-        smooth = min(SMOOTH, round(expected / FEWEST_ITERATIONS))
-        self.num_epochs = max(1, smooth, round(expected / MOST_ITERATIONS))
+        self.planned, self.bf16 = iterations, bf16
+        smooth = min(SMOOTH, round(iterations / FEWEST_ITERATIONS))
+        self.num_epochs = max(1, smooth, round(iterations / MOST_ITERATIONS))
         self.num_val_iterations_per_epoch = 0
         self.iterations = 0
         self.trained_s = 0.0
@@ -76,12 +75,10 @@ class TimedTrainer(nnUNetTrainer):
         self.started = time.monotonic()
 
     def on_epoch_start(self) -> None:
-        """Give this epoch its share of the time that is left."""
+        """Give this epoch its share of the iterations that are left."""
         super().on_epoch_start()
-        if self.iterations:
-            self.iteration_s = self.trained_s / self.iterations
-        share_s = (self.limit_s - self.trained_s) / (self.num_epochs - self.current_epoch)
-        self.num_iterations_per_epoch = max(1, round(share_s / self.iteration_s))
+        left = self.planned - self.iterations
+        self.num_iterations_per_epoch = max(1, round(left / (self.num_epochs - self.current_epoch)))
 
     def train_step(self, batch: dict) -> dict:
         """One iteration of nnU-Net's, counted."""

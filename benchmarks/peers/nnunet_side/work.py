@@ -3,7 +3,7 @@
     PYTHON work.py ORDER RESULT     ORDER: JSON of an ``Order``; RESULT: the file of JSON that is written at the end
 
 ``time``    seconds per iteration with these threads and loader processes (``nnUNet_n_proc_DA``), nothing is kept
-``train``   train until the deadline, then predict the validation cases with nnU-Net's predictor, with and without
+``train``   train for so many iterations, then predict the validation cases with nnU-Net's predictor, with and without
             its mirroring
 ``step``    answer each number that is read from standard input with the seconds of as many train steps on noise
 """
@@ -39,7 +39,7 @@ def made_trainer(order: Order) -> TimedTrainer:
     plans = load_json(str(folder / f"{PLANS}.json")) | {"continue_training": False}
     description = load_json(str(folder / "dataset.json"))
     trainer = TimedTrainer(plans, order.configuration, order.fold, description, torch.device("cpu"))
-    trainer.limit(order.seconds, order.iteration_s or order.seconds, order.bf16)
+    trainer.limit(order.iterations, order.bf16)
     return trainer
 
 
