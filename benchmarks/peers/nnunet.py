@@ -24,8 +24,10 @@ from planners.contracts import Record
 
 TUNING_SHARE = 0.025
 """Of the training time, that each way of loading is tried for."""
+NNUNET_PROCESSES = 12
+"""Loader processes that nnU-Net starts where it does not know the machine."""
 _WORK = Path(__file__).parent / "nnunet_side" / "work.py"
-_NUMBERS = {"hippocampus": 4, "nuclei": 120}
+_NUMBERS = {"hippocampus": 4, "nuclei": 120, "heart_sized": 2}
 """nnU-Net's numbers of data sets; any would do."""
 
 
@@ -55,12 +57,14 @@ class Peer:
         data: Folder that holds it.
         venv: nnU-Net's environment.
         out: Everything that is made for this data set goes here.
+        device: ``cpu`` or ``cuda``.
     """
 
     task: Task
     data: Path
     venv: Path
     out: Path
+    device: str = "cpu"
 
     @property
     def dataset(self) -> str:
@@ -96,7 +100,7 @@ class Peer:
         path = self.out / f"tuning-{'bf16' if bf16 else 'fp32'}-{minutes:g}min.json"
         if not path.exists():
             load_before, watch = cell.load(), cell.Watch()
-            tried = [self._tried(ways, minutes, bf16) for ways in _ways_of_loading(machine.cores())]
+            tried = [self._tried(ways, minutes, bf16) for ways in _ways_of_loading(machine.cores(), self.device)]
             best = min(tried, key=_seconds)
             tried.append(self._tried((best.processes, best.threads), minutes, bf16))
             ranked = tuple(sorted(tried, key=_seconds))
@@ -147,6 +151,7 @@ class Peer:
             seed=seed,
             seconds=seconds,
             iterations=iterations,
+            device=self.device,
             threads=loading.threads if loading else machine.cores(),
             bf16=bf16,
             images=[[str(nnunet_layout.image(self.task, self.raw, case))] for case in self.task.validation],
@@ -186,8 +191,10 @@ class Peer:
         return environment.VARIABLES | kept | own
 
 
-def _ways_of_loading(cores: int) -> list[tuple[int, int]]:
+def _ways_of_loading(cores: int, device: str) -> list[tuple[int, int]]:
     """(loader processes, threads of torch) worth trying."""
+    if device != "cpu":
+        return [(processes, cores) for processes in sorted({max(1, cores - 2), cores, NNUNET_PROCESSES})]
     return [(0, cores), (1, cores), (2, cores), *([(1, cores - 1)] if cores > 1 else [])]
 
 

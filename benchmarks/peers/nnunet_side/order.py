@@ -15,6 +15,7 @@ class Order:
         seed: Of everything that draws in this process.
         seconds: Of timing.
         iterations: Of training.
+        device: ``cpu`` or ``cuda``.
         threads: Of torch.
         bf16: Whether to train under autocast.
         images: Files of each case to predict, one per channel.
@@ -28,6 +29,7 @@ class Order:
     seed: int
     seconds: float
     iterations: int
+    device: str
     threads: int
     bf16: bool
     images: list[list[str]]

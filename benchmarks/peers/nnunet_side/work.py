@@ -25,8 +25,8 @@ from order import Order
 from trainer import TimedTrainer, seed_everything
 
 PLANS = "nnUNetPlans"
-WARM_UP = 2
-"""Iterations that are not timed."""
+WARM_UP = {"cpu": 2, "cuda": 30}
+"""Iterations that are not timed; nnU-Net compiles its network on a GPU."""
 FEWEST = 2
 """Iterations that are, however long they take."""
 
@@ -38,7 +38,7 @@ def made_trainer(order: Order) -> TimedTrainer:
     folder = Path(nnUNet_preprocessed) / order.dataset
     plans = load_json(str(folder / f"{PLANS}.json")) | {"continue_training": False}
     description = load_json(str(folder / "dataset.json"))
-    trainer = TimedTrainer(plans, order.configuration, order.fold, description, torch.device("cpu"))
+    trainer = TimedTrainer(plans, order.configuration, order.fold, description, torch.device(order.device))
     trainer.limit(order.iterations, order.bf16)
     return trainer
 
@@ -48,7 +48,7 @@ def timed(order: Order) -> dict:
     trainer = made_trainer(order)
     trainer.on_train_start()
     trainer.network.train()
-    for _ in range(WARM_UP):
+    for _ in range(WARM_UP[order.device]):
         trainer.train_step(next(trainer.dataloader_train))
     started, count = time.monotonic(), 0
     while count < FEWEST or time.monotonic() - started < order.seconds:
