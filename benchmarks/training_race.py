@@ -5,6 +5,7 @@
 DATA holds the data sets' folders; nnU-Net's environment comes from ``python -m benchmarks.peers.install``. Contenders:
 ``autoseg``; ``nnunet``, with its defaults, which on a CPU means fp32; ``nnunet_bf16``, the same under autocast. Each
 trains fold 0 of the committed splits for the same minutes, preparation not counted, one after another, seed by seed.
+Minutes are counted out in steps, at a speed that is measured before the first cell, when the machine should be idle.
 A cell that is done is only read; one that was killed is made again. Cells of peers are kept, and looked for, in PEERS.
 """
 

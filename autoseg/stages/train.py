@@ -79,7 +79,7 @@ def train(
     store = loop.Store(lambda: generations.load(out.checkpoint), lambda write: generations.save(out.checkpoint, write))
     previous = None if first_stage is None else _previous(job, folder, first_stage)
     monitor = _monitor(job, device, folder, previous) if job.monitors else None
-    trained = loop.train(_task(job), _source(job, folder, previous), store, device, notify, monitor, team)
+    trained = loop.train(_task(job), source(job, folder, previous), store, device, notify, monitor, team)
     digest = _publish(trained.weights, out)
     network = networks.build(job.chosen.network)
     network.load_state_dict(trained.weights)
@@ -135,7 +135,7 @@ def follow(
     previous = None if first_stage is None else _previous(job, folder, first_stage)
     store = loop.Store(lambda: generations.load(out.checkpoint), lambda write: None)
     monitor = (lambda network: (0.0,) * len(job.monitors)) if job.monitors else None  # the leader's scores count
-    loop.train(_task(job), _source(job, folder, previous), store, _device(job, team), notify, monitor, team)
+    loop.train(_task(job), source(job, folder, previous), store, _device(job, team), notify, monitor, team)
 
 
 def _task(job: Job) -> loop.Task:
@@ -167,8 +167,14 @@ def _publish(weights: dict[str, torch.Tensor], out: JobFolder) -> str:
 # ------------------------------------------------------------------------------------------------------------ cases
 
 
-def _source(job: Job, folder: PreparedFolder, previous: Previous | None = None) -> CaseSource:
-    """The training cases; asking it for any other is a bug and raises."""
+def source(job: Job, folder: PreparedFolder, previous: Previous | None = None) -> CaseSource:
+    """The training cases of a job; asking it for any other is a bug and raises.
+
+    Args:
+        job: Whose.
+        folder: The prepared cases.
+        previous: What a previous stage predicts of a case; None: there is no such stage.
+    """
     taught = set(job.training)
 
     def load(case: str) -> tuple[NDArray, NDArray]:

@@ -19,7 +19,7 @@ from benchmarks.peers import nnunet_layout
 from benchmarks.peers.install import python_of
 from benchmarks.peers.nnunet_side.order import Order
 from benchmarks.race import cell
-from benchmarks.race.tasks import FOLD, Task
+from benchmarks.race.tasks import Task
 from planners.contracts import Record
 
 TUNING_SHARE = 0.025
@@ -147,7 +147,7 @@ class Peer:
             kind=kind,
             dataset=self.dataset,
             configuration=self.task.configuration,
-            fold=FOLD,
+            fold=self.task.fold,
             seed=seed,
             seconds=seconds,
             iterations=iterations,

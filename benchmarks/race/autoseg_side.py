@@ -1,22 +1,33 @@
-"""autoseg as a contender: one job of its own plan, with the time that the peer gets, on the same cases."""
+"""autoseg as a contender: one job of its own plan, for the time that the peer gets, on the same cases.
+
+A data set is audited, planned for the time and prepared once per folder. Then the planned training's speed is timed on
+this machine, which should be idle for so long: it tells how many steps fit into the time. The training itself may run
+beside other work, as its steps are counted.
+"""
 
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from autoseg import formats, pipeline, records
-from autoseg.contracts import CaseScan, Settings, TrainedModel
+from autoseg.contracts import CaseScan, Dataset, Prepared, Settings, TrainedModel
 from autoseg.events import Event
+from autoseg.job import Job
+from autoseg.learn import device as devices
+from autoseg.learn.cases import CaseSource
 from autoseg.outoffold import embed, place, read_job
 from autoseg.pipeline import Row
 from autoseg.postprocessing import file_values, segment
 from autoseg.stages import preprocess, train
 from autoseg.volumes.geometry import canonicalize, restore
-from benchmarks.race.tasks import FOLD, FOLDS, Task
+from autoseg.workspace import JobFolder, Workspace
+from benchmarks.race import cell, pace
+from benchmarks.race.tasks import FOLDS, Task
 from planners import registry
-from planners.contracts import Budget, Configuration, Plan, Wishes
+from planners.contracts import Budget, Configuration, Fingerprint, Plan, Record, Wishes
 from planners.errors import InfeasibleBudget
 from planners.schedule import TRAINING_SHARE
 
@@ -24,94 +35,156 @@ SPARE_HOURS = 4.0
 """More than a run spends on all but training: hours to begin the search with."""
 HALVINGS = 16
 """Of the range in which the hours are searched: exact to a second."""
+TIMING_SHARE = 0.025
+"""Of the training time, that each try at timing a step takes; a way of loading of the peer's gets as much."""
+
+
+class Setup(Record):
+    """All that is decided before any training, once, so that other work on the machine cannot change it later."""
+
+    dataset: Dataset
+    budget: Budget  # its hours are the least that leave each job the time asked for
+    plan: Plan
+    prepared: Prepared
+    others_share: float  # of the cores' time, that other processes took while the machine was measured for the plan
+
+    @property
+    def planned(self) -> Configuration:
+        """The main configuration."""
+        return self.plan.configurations[0]
+
+
+class Tuned(Record):
+    """The speed of the planned training."""
+
+    step_s: float
+    load_before: float
+    load_after: float
+    others_share: float  # of the cores' time, that other processes took meanwhile
 
 
 @dataclass(frozen=True)
-class Raced:
-    """The job that was trained, what it was planned as, and the hours that the plan was made for."""
+class Side:
+    """autoseg on one data set, planned for one training time.
 
-    model: TrainedModel
-    planned: Configuration
-    hours: float
-
-
-def race(task: Task, data: Path, minutes: float, seed: int, work: Path) -> Raced:
-    """Plan for the hours that leave each job the given minutes, train the race's fold, write masks of its cases.
-
-    Args:
+    Attributes:
         task: The data set, with the folds that both sides take.
         data: Folder that holds it.
         minutes: Of training.
-        seed: Of everything.
-        work: Emptied first; gets the run folder ``run/``, and ``masks/``.
+        out: Everything that is made for this data set and time goes here.
     """
-    shutil.rmtree(work, ignore_errors=True)
-    source = data / task.folder
-    spacious = SPARE_HOURS + FOLDS * minutes / 60 / TRAINING_SHARE
-    asked = Settings(device="cpu", hours=spacious, seed=seed, splits=str(task.splits))
-    with pipeline.opened(work / "run", source, asked, notify=_tell) as row:
-        budget, plan = _planned(row, 60 * minutes)
-        model = _trained(row, task, budget, plan, 60 * minutes)
-        _write_masks(row, model, source, work / "masks")
-    return Raced(model, plan.configuration(model.configuration), budget.hours or 0.0)
+
+    task: Task
+    data: Path
+    minutes: float
+    out: Path
+
+    @property
+    def workspace(self) -> Workspace:
+        """The run folder."""
+        return Workspace(self.out / "run")
+
+    def setup(self) -> Setup:
+        """Audit, measure, plan and prepare, unless that is done; not part of anybody's training time."""
+        path = self.out / "setup.json"
+        if not path.exists():
+            shutil.rmtree(self.workspace.path, ignore_errors=True)  # with a budget that nobody watched being measured
+            spacious = SPARE_HOURS + FOLDS * self.minutes / 60 / TRAINING_SHARE
+            asked = Settings(device="cpu", hours=spacious, splits=str(self.task.splits))
+            with pipeline.opened(self.workspace.path, self.data / self.task.folder, asked, notify=_tell) as row:
+                records.write(path, self._decided(row))
+        return records.read(path, Setup)
+
+    def tuned(self, setup: Setup) -> Tuned:
+        """Time a step, or read what came out of it before."""
+        path = self.out / "tuned.json"
+        if not path.exists():
+            load_before, watch = cell.load(), cell.Watch()
+            step_s = pace.step_s(setup.planned, self.source(setup), 60 * self.minutes * TIMING_SHARE)
+            loads = {"load_before": load_before, "load_after": cell.load()}
+            records.write(path, Tuned(step_s=step_s, **loads, others_share=watch.others_share()))
+        return records.read(path, Tuned)
+
+    def source(self, setup: Setup) -> CaseSource:
+        """The cases that train."""
+        devices.prepare(torch.device("cpu"), deterministic=False)
+        return train.source(self._job(setup, setup.planned, seed=0), self.workspace.prepared)
+
+    def train(self, setup: Setup, configuration: Configuration, steps: int, seed: int, work: Path) -> TrainedModel:
+        """Train for so many steps and predict the validation cases.
+
+        Args:
+            setup: What all trainings share.
+            configuration: What to train: as planned, or changed in what needs no other preparation.
+            steps: All of its schedule.
+            seed: Of weights, sampling and augmentation.
+            work: Emptied first; gets the job's folder, and ``masks/``.
+        """
+        shutil.rmtree(work, ignore_errors=True)
+        counted = configuration.training.model_copy(update={"seconds": None, "steps": steps})
+        job = self._job(setup, configuration.model_copy(update={"training": counted}), seed)
+        model = train.train(job, self.workspace.prepared, JobFolder(work / "job"))
+        train.clean(JobFolder(work / "job"))
+        self._write_masks(setup, model, JobFolder(work / "job"), work / "masks")
+        return model
+
+    def _decided(self, row: Row) -> Setup:
+        dataset, fingerprint, watch = row.planned_on, row.fingerprint, cell.Watch()
+        budget, plan = _planned(fingerprint, row.budget, len(dataset.split.folds), 60 * self.minutes)
+        share = watch.others_share()
+        prepared = preprocess.preprocess(dataset, plan, self.workspace.dataset, self.workspace.prepared)
+        return Setup(dataset=dataset, budget=budget, plan=plan, prepared=prepared, others_share=share)
+
+    def _job(self, setup: Setup, configuration: Configuration, seed: int) -> Job:
+        job = Job(
+            plan=setup.plan.model_copy(update={"configurations": (configuration,)}),
+            budget=setup.budget,
+            dataset=setup.dataset,
+            prepared=setup.prepared,
+            configuration=configuration.name,
+            fold=self.task.fold,
+            seed=seed,
+        )
+        if set(job.training) != set(self.task.training) or set(job.validation) != set(self.task.validation):
+            raise SystemExit(f"{self.task.folder}: autoseg leaves out cases that the peer uses; see {self.out}")
+        return job
+
+    def _write_masks(self, setup: Setup, model: TrainedModel, folder: JobFolder, out: Path) -> None:
+        """What the job predicted of its validation cases, as files on the grid of their images."""
+        out.mkdir(parents=True)
+        labels = setup.dataset.labels
+        for case in model.out_of_fold:
+            scan = records.read(self.workspace.dataset.scan(case), CaseScan)
+            stored = read_job(folder, model.configuration, model.fold, case)
+            classes = segment(embed(stored, stored.box, labels.kind), labels, scan.spacing_mm)
+            values = file_values(place(classes, stored.box, scan.shape), labels)
+            image = self.data / self.task.folder / setup.dataset.case(case).images[0]
+            volume = formats.read(image)
+            turn = canonicalize(volume.array, volume.grid)[2]
+            in_file_order = np.ascontiguousarray(restore(values[None], turn)[0])
+            formats.write_label(out / f"{case}{formats.mask_suffix(image)}", in_file_order, image)
 
 
-def _planned(row: Row, seconds: float) -> tuple[Budget, Plan]:
-    """The plan for the least hours that leave each job so many seconds, and the budget with these hours."""
-    found = _plan(row, row.budget)
-    too_few, enough = 0.0, row.budget.hours or 0.0
+def _planned(fingerprint: Fingerprint, measured: Budget, folds: int, seconds: float) -> tuple[Budget, Plan]:
+    """The budget with the least hours that leave each job so many seconds, and the plan for it."""
+
+    def plan(hours: float) -> Plan:
+        return registry.plan(fingerprint, measured.model_copy(update={"hours": hours}), wishes=Wishes(folds=folds))
+
+    too_few, enough = 0.0, measured.hours or 0.0
+    found = plan(enough)
     for _ in range(HALVINGS):
         hours = (too_few + enough) / 2
-        budget = row.budget.model_copy(update={"hours": hours})
         try:
-            plan = _plan(row, budget)
+            tried = plan(hours)
         except InfeasibleBudget:
             too_few = hours
             continue
-        if (plan.configurations[0].training.seconds or 0.0) < seconds:
+        if (tried.configurations[0].training.seconds or 0.0) < seconds:
             too_few = hours
         else:
-            enough, found = hours, plan
-    return row.budget.model_copy(update={"hours": enough}), found
-
-
-def _plan(row: Row, budget: Budget) -> Plan:
-    return registry.plan(row.fingerprint, budget, wishes=Wishes(folds=len(row.planned_on.split.folds)))
-
-
-def _trained(row: Row, task: Task, budget: Budget, plan: Plan, seconds: float) -> TrainedModel:
-    """The race's fold of the main configuration, trained for exactly the seconds, and its cases predicted."""
-    name = plan.configurations[0].name
-    prepared = preprocess.preprocess(row.planned_on, plan, row.workspace.dataset, row.workspace.prepared)
-    job = train.Job(
-        plan=plan,
-        budget=budget,
-        dataset=row.planned_on,
-        prepared=prepared,
-        configuration=name,
-        fold=FOLD,
-        seed=row.settings.seed,
-        seconds=seconds,
-    )
-    if set(job.training) != set(task.training) or set(job.validation) != set(task.validation):
-        raise SystemExit(f"{task.folder}: autoseg leaves out cases that the peer uses; see {row.workspace.path}")
-    return train.train(job, row.workspace.prepared, row.workspace.job(name, FOLD))
-
-
-def _write_masks(row: Row, model: TrainedModel, source: Path, out: Path) -> None:
-    """What the job predicted of its validation cases, as files on the grid of their images."""
-    labels, folder = row.planned_on.labels, row.workspace.job(model.configuration, FOLD)
-    out.mkdir(parents=True)
-    for case in model.out_of_fold:
-        scan = records.read(row.workspace.dataset.scan(case), CaseScan)
-        stored = read_job(folder, model.configuration, FOLD, case)
-        classes = segment(embed(stored, stored.box, labels.kind), labels, scan.spacing_mm)
-        values = file_values(place(classes, stored.box, scan.shape), labels)
-        image = source / row.planned_on.case(case).images[0]
-        volume = formats.read(image)
-        turn = canonicalize(volume.array, volume.grid)[2]
-        in_file_order = np.ascontiguousarray(restore(values[None], turn)[0])
-        formats.write_label(out / f"{case}{formats.mask_suffix(image)}", in_file_order, image)
+            enough, found = hours, tried
+    return measured.model_copy(update={"hours": enough}), found
 
 
 def _tell(event: Event) -> None:

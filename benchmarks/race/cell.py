@@ -35,17 +35,19 @@ class Cell(Record):
     contender: str
     minutes: float  # of training that were asked for
     seed: int
+    fold: int = 0  # of the committed splits, that it was judged on
     started: str
     machine: Machine
     load_before: float  # average of the last minute; after another cell, that cell's
     load_after: float
-    others_share: float  # of the cores' time, that other processes took while the clock decided: training or tuning
+    others_share: float  # of the cores' time, that other processes took while the speed was measured that counts steps
     versions: tuple[Version, ...]
-    train_s: float  # of training that it took
+    train_s: float  # on the clock; other work beside it makes it longer and changes nothing else
     steps: int
     batch: int
     patch_vox: tuple[int, ...]
     settings: tuple[Setting, ...]
+    changed: tuple[str, ...] = ()  # of what was planned; in a race, nothing is
     scores: Scores
     scores_without_mirroring: Scores | None = None  # null: `scores` are without already
 

@@ -1,19 +1,17 @@
 """Who races: each makes one cell."""
 
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from benchmarks.peers.nnunet import Peer
-from benchmarks.race import autoseg_side, cell
+from benchmarks.race import cell
+from benchmarks.race.autoseg_cell import OURS, Variation, trained
+from benchmarks.race.autoseg_side import Side
 from benchmarks.race.cell import Cell
 from benchmarks.race.scoring import score
 from benchmarks.race.tasks import Task
 from planners.contracts import Version
-
-OURS = "autoseg"
 
 
 @dataclass(frozen=True)
@@ -30,35 +28,9 @@ class Entry:
 
 def autoseg(entry: Entry) -> Cell:
     """Our own plan and training."""
-    started, load_before, watch = cell.now(), cell.load(), cell.Watch()
-    work = entry.out / f"{entry.task.name}-{OURS}-{entry.minutes:g}min-seed{entry.seed}"
-    raced = autoseg_side.race(entry.task, entry.data, entry.minutes, entry.seed, work)
-    training, network = raced.planned.training, raced.planned.network
-    return Cell(
-        task=entry.task.name,
-        contender=OURS,
-        minutes=entry.minutes,
-        seed=entry.seed,
-        started=started,
-        machine=cell.this_machine(),
-        load_before=load_before,
-        load_after=cell.load(),
-        others_share=watch.others_share(),
-        versions=_versions("torch", "numpy"),
-        train_s=raced.model.seconds,
-        steps=raced.model.steps,
-        batch=training.batch,
-        patch_vox=training.patch_vox,
-        settings=cell.settings(
-            configuration=raced.planned.name,
-            features=network.features,
-            precision=training.precision,
-            optimizer=training.optimizer,
-            mirrored_prediction=False,
-            hours_planned_for=f"{raced.hours:.4f}",
-        ),
-        scores=score(entry.task, entry.data, work / "masks", work / "references"),
-    )
+    side = Side(entry.task, entry.data, entry.minutes, entry.out / f"{entry.task.name}-{OURS}-{entry.minutes:g}min")
+    setup = side.setup()
+    return trained(side, setup, side.tuned(setup), Variation(OURS, setup.planned), entry.seed)
 
 
 def nnunet(entry: Entry, *, bf16: bool) -> Cell:
@@ -110,9 +82,3 @@ CONTENDERS: dict[str, Callable[[Entry], Cell]] = {
     "nnunet": lambda entry: nnunet(entry, bf16=False),
     "nnunet_bf16": lambda entry: nnunet(entry, bf16=True),
 }
-
-
-def _versions(*packages: str) -> tuple[Version, ...]:
-    known = [Version(package=package, version=metadata.version(package)) for package in packages]
-    own = Version(package=OURS, version=f"{metadata.version('autoseg')} at {cell.commit()}")
-    return (own, *known, Version(package="python", version=platform.python_version()))

@@ -18,7 +18,7 @@ from benchmarks.race.cell import Cell
 from benchmarks.race.contenders import OURS
 
 MOST_FOR_OTHERS = 0.05
-"""Share of the cores' time; beyond it, a cell is not the measurement of an idle machine."""
+"""Share of the cores' time; beyond it, the speed that was measured is not that of an idle machine."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class Line:
         return statistics.interval(*self.pooled(sorted(self.seeds)), seed=0)
 
 
-def lines(cells: Sequence[Cell]) -> list[Line]:
-    """The rows of one task and time, ours first."""
+def lines(cells: Sequence[Cell], first: str = OURS) -> list[Line]:
+    """The rows of one task and time, that of contender ``first`` at the top."""
     found = []
-    for name in sorted({cell.contender for cell in cells}, key=lambda name: (name != OURS, name)):
+    for name in sorted({cell.contender for cell in cells}, key=lambda name: (name != first, name)):
         own = tuple(cell for cell in cells if cell.contender == name)
         found.append(Line(name, own, tuple(cell.scores for cell in own)))
         plain = [cell.scores_without_mirroring for cell in own]
@@ -59,9 +59,10 @@ def lines(cells: Sequence[Cell]) -> list[Line]:
     return found
 
 
-def gain(ours: Line, other: Line) -> Estimate | None:
-    """Ours minus the other's on the same cases and seeds; None where they share no seed."""
-    seeds = sorted(ours.seeds & other.seeds)
+def gain(ours: Line, other: Line, only: Iterable[int] | None = None) -> Estimate | None:
+    """Ours minus the other's on the same cases and seeds, all or ``only`` some; None where they share none of them."""
+    shared = ours.seeds & other.seeds
+    seeds = sorted(shared if only is None else shared.intersection(only))
     if not seeds:
         return None
     (mine, subjects), (theirs, same) = ours.pooled(seeds), other.pooled(seeds)
@@ -80,19 +81,20 @@ def table(cells: Sequence[Cell]) -> str:
     text = [f"{cells[0].task}, {cells[0].minutes:g} minutes of training, fold 0", "", head, "|" + "---|" * 7]
     for row in rows:
         name = f"{row.name} (best peer)" if row is best else row.name
-        against = "" if ours is None or row is ours else _signed(gain(ours, row))
-        text.append(f"| {name} | {_facts(row)} | {_with(row.dice)} | {against} |")
-    return "\n".join([*text, "", *_warnings(cells)])
+        against = "" if ours is None or row is ours else signed(gain(ours, row))
+        text.append(f"| {name} | {facts(row)} | {valued(row.dice)} | {against} |")
+    return "\n".join([*text, "", *warnings(cells)])
 
 
-def _facts(row: Line) -> str:
+def facts(row: Line) -> str:
+    """Seeds, steps, seconds and the mean of each label, as cells of a table."""
     steps, seconds = (median(values) for values in zip(*((c.steps, c.train_s) for c in row.cells), strict=True))
     means = statistics.target_means(row.pooled(sorted(row.seeds))[0])
     labels = ", ".join(f"{mean:.4f}" for mean in means)
     return f"{', '.join(map(str, sorted(row.seeds)))} | {steps:.0f} x {row.cells[0].batch} | {seconds:.0f} | {labels}"
 
 
-def _warnings(cells: Sequence[Cell]) -> list[str]:
+def warnings(cells: Sequence[Cell]) -> list[str]:
     """What makes cells hard to compare."""
     said = []
     machines = {cell.machine.model_dump_json() for cell in cells}
@@ -103,17 +105,19 @@ def _warnings(cells: Sequence[Cell]) -> list[str]:
         said.append(f"Different versions of torch: {', '.join(sorted(torches))}")
     busy = [f"{c.contender} seed {c.seed} ({c.others_share:.0%})" for c in cells if c.others_share > MOST_FOR_OTHERS]
     if busy:
-        said.append(f"Not comparable: other processes took part of the cores: {', '.join(busy)}")
+        said.append(f"Not comparable: speed was measured while others took part of the cores: {', '.join(busy)}")
     return said
 
 
-def _with(estimate: Estimate) -> str:
+def valued(estimate: Estimate) -> str:
+    """A value with its interval."""
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "-"
     return f"{estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"
 
 
-def _signed(estimate: Estimate | None) -> str:
+def signed(estimate: Estimate | None) -> str:
+    """A difference with its interval and the number of cases."""
     if estimate is None or estimate.value is None or estimate.low is None or estimate.high is None:
         return "-"
     return f"{estimate.value:+.4f} ({estimate.low:+.4f} to {estimate.high:+.4f}), {estimate.n}"

@@ -10,7 +10,7 @@ from autoseg.contracts import Label, LabelSet
 SPLITS = Path(__file__).parents[1] / "splits"
 FOLDS = 5
 FOLD = 0
-"""The fold that races train without and are judged on."""
+"""The fold that races train without and are judged on. No default may be chosen by its cases."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Task:
         labels: Names and values in the masks.
         configuration: What nnU-Net trains.
         minutes: Of training in the comparison that counts.
+        fold: Of the committed splits, that is left out of training and judged on.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Task:
     labels: tuple[Label, ...]
     configuration: str
     minutes: float
+    fold: int = FOLD
 
     @property
     def splits(self) -> Path:
@@ -51,12 +53,12 @@ class Task:
     @property
     def training(self) -> tuple[str, ...]:
         """The cases that both sides train on."""
-        return tuple(json.loads(self.splits.read_text())[FOLD]["train"])
+        return tuple(json.loads(self.splits.read_text())[self.fold]["train"])
 
     @property
     def validation(self) -> tuple[str, ...]:
         """The cases that both sides are judged on."""
-        return tuple(json.loads(self.splits.read_text())[FOLD]["val"])
+        return tuple(json.loads(self.splits.read_text())[self.fold]["val"])
 
     def files(self, data: Path, cases: tuple[str, ...]) -> Iterator[tuple[str, Path, Path]]:
         """Name, image and mask of each case below DATA."""

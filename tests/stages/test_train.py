@@ -146,7 +146,7 @@ def test_a_job_leaves_weights_and_the_predictions_of_its_fold(folder, out, kind,
 
 
 def test_training_never_asks_for_validation_or_holdout_cases(folder):
-    source = stage._source(job(), folder)
+    source = stage.source(job(), folder)
     assert source.cases == NAMES[2:5]
     for case in (*NAMES[:2], NAMES[5]):
         with pytest.raises(RuntimeError, match=f"{case} must not be trained on"):
@@ -159,7 +159,7 @@ def test_cases_that_watch_are_taken_from_the_training_part_and_never_trained_on(
     assert name in NAMES[2:5]
     assert set(watched.training) == set(NAMES[2:5]) - {name}
     with pytest.raises(RuntimeError, match=f"{name} must not be trained on"):
-        stage._source(watched, folder).shape(name)
+        stage.source(watched, folder).shape(name)
     model = train(watched, folder, out)
     assert model.monitors == (name,)
     assert [point.step for point in model.monitored] == list(range(1, 25))

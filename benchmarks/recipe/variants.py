@@ -1,0 +1,130 @@
+"""What is tried: each variant changes one thing of a planned configuration, and nothing that is prepared."""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from planners import schedule
+from planners.contracts import Configuration, LossName
+
+BASE = "base"
+"""The plan as it is."""
+WIDTH_STEP = 4
+"""Features of a stage are a multiple of it."""
+Change = Callable[[Configuration], Configuration]
+
+
+def _training(**changes: object) -> Change:
+    """Other values in the training plan."""
+    return lambda planned: _with_training(planned, changes)
+
+
+def _with_training(planned: Configuration, changes: dict[str, object]) -> Configuration:
+    return planned.model_copy(update={"training": planned.training.model_copy(update=changes)})
+
+
+def _optimizer(kind: Literal["sgd", "adamw"]) -> Change:
+    """Another optimizer, with the numbers that the planner gives it."""
+
+    def change(planned: Configuration) -> Configuration:
+        training = planned.training
+        numbers = {
+            "optimizer": kind,
+            "learning_rate": schedule.learning_rate(kind, training.batch, len(training.patch_vox)),
+            "momentum": schedule.MOMENTUM[kind],
+            "weight_decay": schedule.WEIGHT_DECAY[kind],
+        }
+        return planned if kind == training.optimizer else _with_training(planned, numbers)
+
+    return change
+
+
+def _rate(factor: float) -> Change:
+    return lambda planned: _with_training(planned, {"learning_rate": factor * planned.training.learning_rate})
+
+
+def _decay(factor: float) -> Change:
+    return lambda planned: _with_training(planned, {"weight_decay": factor * planned.training.weight_decay})
+
+
+def _batch(factor: float) -> Change:
+    """The rate stays as it is."""
+    return lambda planned: _with_training(planned, {"batch": max(1, round(factor * planned.training.batch))})
+
+
+def _augmentation(factor: float) -> Change:
+    """All probabilities times a factor, at most 1; ranges, mirroring and what is done to masks stay."""
+
+    def change(planned: Configuration) -> Configuration:
+        known = planned.training.augmentation
+        chances = (name for name in type(known).model_fields if name.endswith("_probability") and "mask" not in name)
+        changes = {name: min(1.0, factor * getattr(known, name)) for name in chances}
+        return _with_training(planned, {"augmentation": known.model_copy(update=changes)})
+
+    return change
+
+
+def _mirrored(planned: Configuration) -> Configuration:
+    """Along all axes; along none, where that is the plan."""
+    known = planned.training.augmentation
+    axes = tuple(range(planned.dimension))
+    wanted = () if known.mirror_axes == axes else axes
+    return _with_training(planned, {"augmentation": known.model_copy(update={"mirror_axes": wanted})})
+
+
+def _other_batch_dice(planned: Configuration) -> Configuration:
+    return _with_training(planned, {"batch_dice": not planned.training.batch_dice})
+
+
+def _width(factor: float) -> Change:
+    def change(planned: Configuration) -> Configuration:
+        scaled = (WIDTH_STEP * max(1, round(factor * count / WIDTH_STEP)) for count in planned.network.features)
+        return planned.model_copy(update={"network": planned.network.model_copy(update={"features": tuple(scaled)})})
+
+    return change
+
+
+def _final_output_alone(planned: Configuration) -> Configuration:
+    return planned.model_copy(update={"network": planned.network.model_copy(update={"deep_supervision": False})})
+
+
+VARIANTS: dict[str, Change] = {
+    BASE: lambda planned: planned,
+    "adamw": _optimizer("adamw"),
+    "sgd": _optimizer("sgd"),
+    "rate_x0.3": _rate(0.3),
+    "rate_x3": _rate(3.0),
+    "poly": _training(schedule="poly"),
+    "cosine": _training(schedule="cosine"),
+    "warmup_none": _training(warmup_share=0.0),
+    "weight_decay_none": _decay(0.0),
+    "weight_decay_x5": _decay(5.0),
+    "ema_none": _training(ema_decay=None),
+    "ema_0.99": _training(ema_decay=0.99),
+    "augmentation_none": _augmentation(0.0),
+    "augmentation_x0.5": _augmentation(0.5),
+    "augmentation_x2": _augmentation(2.0),
+    "mirroring": _mirrored,
+    "batch_x0.5": _batch(0.5),
+    "batch_x2": _batch(2.0),
+    "width_x0.75": _width(0.75),
+    "width_x1.25": _width(1.25),
+    "width_x1.5": _width(1.5),
+    "no_deep_supervision": _final_output_alone,
+    "foreground_0.1": _training(foreground_fraction=0.1),
+    "foreground_0.67": _training(foreground_fraction=0.67),
+    "batch_dice": _other_batch_dice,
+    **{f"loss_{name}": _training(loss=name) for name in get_args(LossName)},
+}
+"""By name. Where a variant is what the plan says anyway, it is left out, and that is said."""
+
+SAME_WORK = (
+    *("optimizer", "learning_rate", "momentum", "weight_decay", "schedule", "warmup_share", "gradient_clip"),
+    *("ema_decay", "foreground_fraction"),
+)
+"""Fields of a training plan that change numbers, and not what a step computes with them."""
+
+
+def same_work(one: Configuration, other: Configuration) -> bool:
+    """Whether a step of both takes equally long, by what they compute."""
+    neutral = {name: getattr(one.training, name) for name in SAME_WORK}
+    return _with_training(other, neutral) == one
