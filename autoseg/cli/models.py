@@ -64,12 +64,12 @@ def evaluate(
 
     Masks are files of voxels, DICOM-SEG or RTSTRUCT. Structures of DICOM files are compared by name.
     """
-    from autoseg import evaluation
+    from autoseg.evaluation import comparison, tables
 
     with shown() as notify:
-        scores = evaluation.evaluate(predictions, references, notify=notify)
+        scores = comparison.evaluate(predictions, references, notify=notify)
     if as_json:
         typer.echo(scores.model_dump_json(indent=1))
         return
-    typer.echo(evaluation.to_table(scores).to_string(index=False))
-    typer.echo(f"\n{evaluation.summary(scores).to_string(index=False)}\n\n{scores.convention}")
+    typer.echo(tables.to_table(scores).to_string(index=False))
+    typer.echo(f"\n{tables.summary(scores).to_string(index=False)}\n\n{scores.convention}")

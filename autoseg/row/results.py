@@ -10,11 +10,11 @@ import numpy as np
 from autoseg import formats, records
 from autoseg.contracts import CaseScan, Dataset, Prediction, Run, Scores, Selection
 from autoseg.errors import DataError
+from autoseg.evaluation.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.labelling import colours_as_values
 from autoseg.outoffold import joint_box, place, read_job
 from autoseg.page.overlays import OverlayInput
 from autoseg.postprocessing import class_indices, segment
-from autoseg.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.selection.ensembles import blend
 from autoseg.volumes.geometry import canonicalize
 from autoseg.volumes.labels import Classes

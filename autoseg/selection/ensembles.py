@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from autoseg import records
 from autoseg.contracts import CaseScan, Dataset, LabelSet, Member
+from autoseg.evaluation.scoring import class_counts
 from autoseg.events import Event, Notify
 from autoseg.outoffold import OutOfFold, embed, joint_box, read_job, slices
-from autoseg.scoring import class_counts
 from autoseg.volumes.components import Cleaning, Pieces, PieceTable, measure
 from autoseg.volumes.labels import Classes, Mask, Probabilities, member_mask, to_classes
 from autoseg.workspace import DatasetFolder, JobFolder

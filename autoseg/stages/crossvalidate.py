@@ -10,10 +10,10 @@ import numpy as np
 
 from autoseg import records
 from autoseg.contracts import CaseScan, CaseScore, ConfigurationValidation, Dataset, Scores, Validation
+from autoseg.evaluation.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.events import Event, Notify, silent
 from autoseg.outoffold import OutOfFold, embed, place, read_job
 from autoseg.postprocessing import segment
-from autoseg.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.workspace import DatasetFolder, JobFolder
 from planners.contracts import Plan, Spacing
 

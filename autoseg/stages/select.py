@@ -23,10 +23,10 @@ from autoseg.contracts import (
     Trial,
     Validation,
 )
+from autoseg.evaluation.scoring import dice_of, score_case, score_table, summarize, to_interval
 from autoseg.events import Event, Notify, silent
 from autoseg.outoffold import OutOfFold, joint_box, place, read_job
 from autoseg.postprocessing import segment
-from autoseg.scoring import dice_of, score_case, score_table, summarize, to_interval
 from autoseg.selection.choice import Pipeline, explain, pipeline_of
 from autoseg.selection.ensembles import Candidate, Evidence, blend, gather
 from autoseg.selection.search import Outcome, search

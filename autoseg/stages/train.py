@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from autoseg import generations, machine, records
 from autoseg.contracts import CurvePoint, MonitorPoint, TrainedModel
 from autoseg.errors import UnreadableFile
+from autoseg.evaluation.scoring import dice_of
 from autoseg.events import Event, Notify, silent
 from autoseg.job import Job
 from autoseg.learn import device as devices
@@ -36,7 +37,6 @@ from autoseg.learn.monitor import Score
 from autoseg.learn.team import ALONE, Team
 from autoseg.outoffold import read_out_of_fold, write_out_of_fold
 from autoseg.postprocessing import segment
-from autoseg.scoring import dice_of
 from autoseg.volumes.labels import Classes, one_hot
 from autoseg.volumes.preparation import prepare_labels, restore_probabilities
 from autoseg.workspace import JobFolder, PreparedFolder

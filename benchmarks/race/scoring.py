@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from autoseg.contracts import Scores
-from autoseg.evaluation import evaluate
+from autoseg.evaluation.comparison import evaluate
 from benchmarks.race.tasks import Task
 
 

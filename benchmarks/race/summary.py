@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 
 from autoseg.contracts import Scores
-from autoseg.scoring import score_table
+from autoseg.evaluation.scoring import score_table
 from autoseg.volumes import statistics
 from autoseg.volumes.statistics import Estimate
 from benchmarks.race.cell import Cell

@@ -22,10 +22,10 @@ import torch
 
 from autoseg import phantoms
 from autoseg.contracts import Label, LabelSet
+from autoseg.evaluation.scoring import dice_of
 from autoseg.learn import loop, networks
 from autoseg.learn.cases import CaseSource
 from autoseg.learn.infer import predict_volume
-from autoseg.scoring import dice_of
 from autoseg.volumes.labels import one_hot, to_classes
 from autoseg.volumes.normalize import normalize
 from autoseg.volumes.resample import resample_image, resample_labels, resample_probabilities

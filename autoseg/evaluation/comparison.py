@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from autoseg import formats, named_comparison
-from autoseg.contracts import CaseScore, Interval, Label, LabelSet, Scores
+from autoseg import formats
+from autoseg.contracts import CaseScore, Label, LabelSet, Scores
 from autoseg.errors import GeometryError, LabelError
+from autoseg.evaluation import named_comparison
+from autoseg.evaluation.mask_pairs import paired
+from autoseg.evaluation.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.events import Event, Notify, silent
 from autoseg.labelling import colours_as_values
-from autoseg.mask_pairs import paired
 from autoseg.postprocessing import class_indices
-from autoseg.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.volumes import geometry
 
 _MOST_INFERRED = 256  # more different values than this are an image, not labels
@@ -84,49 +84,6 @@ def infer_labels(values: Iterable[int]) -> LabelSet:
     if not found:
         raise LabelError("the references hold nothing but 0, so there is nothing to compare; check the folder")
     return LabelSet(labels=tuple(Label(name=f"label_{value}", value=value) for value in found))
-
-
-def to_table(scores: Scores) -> pd.DataFrame:
-    """One row per case and target; undefined scores are empty (NaN)."""
-    rows = [
-        {"case": case.case, "subject": case.subject, **target.model_dump()}
-        for case in scores.cases
-        for target in case.targets
-    ]
-    numbers = ("dice", "nsd", "hd95_mm", "reference_mm3", "predicted_mm3")
-    table = pd.DataFrame(rows, columns=["case", "subject", "target", *numbers])
-    return table.astype(dict.fromkeys(numbers, "float64"))
-
-
-def summary(scores: Scores) -> pd.DataFrame:
-    """One row per target and one for the mean over targets: how many cases were scored, and means with intervals."""
-    rows = [
-        {
-            "target": target.target,
-            "n": target.dice.n,
-            "absent": str(target.absent),
-            "dice": _with_interval(target.dice),
-            f"nsd at {scores.tolerance_mm:.3g} mm": _with_interval(target.nsd),
-            "hd95_mm": _with_interval(target.hd95_mm, digits=1),
-        }
-        for target in scores.targets
-    ]
-    mean = {
-        "target": "mean",
-        "n": scores.mean_dice.n,
-        "absent": "",
-        "dice": _with_interval(scores.mean_dice),
-        f"nsd at {scores.tolerance_mm:.3g} mm": _with_interval(scores.mean_nsd),
-        "hd95_mm": "",
-    }
-    return pd.DataFrame([*rows, mean])
-
-
-def _with_interval(interval: Interval, digits: int = 4) -> str:
-    """A mean and its interval in text; what is undefined is "-"."""
-    if interval.value is None or interval.low is None or interval.high is None:
-        return "-"
-    return f"{interval.value:.{digits}f} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"
 
 
 def _read(path: Path) -> tuple[npt.NDArray[Any], geometry.Grid]:

@@ -7,7 +7,8 @@ from PIL import Image
 
 from autoseg.contracts import Label, LabelSet
 from autoseg.errors import GeometryError, LabelError, UsageError
-from autoseg.evaluation import evaluate, infer_labels, summary, to_table
+from autoseg.evaluation.comparison import evaluate, infer_labels
+from autoseg.evaluation.tables import summary, to_table
 
 AFFINE = np.diag([-0.8, -0.8, 3.0, 1.0])
 

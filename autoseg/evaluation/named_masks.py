@@ -13,12 +13,12 @@ import numpy as np
 
 from autoseg import formats
 from autoseg.errors import GeometryError, LabelError
+from autoseg.evaluation.mask_pairs import Masks
 from autoseg.formats import Structures, Volume
 from autoseg.formats.volume import channel_names
 from autoseg.labelling import as_whole_numbers, count_values
 from autoseg.layouts import declaration, label_names
 from autoseg.layouts.tree import Tree
-from autoseg.mask_pairs import Masks
 from autoseg.volumes import geometry
 from autoseg.volumes.geometry import Grid
 from autoseg.volumes.labels import Mask

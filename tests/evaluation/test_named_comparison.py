@@ -10,7 +10,7 @@ import SimpleITK
 from autoseg import formats
 from autoseg.contracts import Scores
 from autoseg.errors import GeometryError, LabelError, UsageError
-from autoseg.evaluation import evaluate
+from autoseg.evaluation.comparison import evaluate
 from autoseg.events import Event
 from tests import dicom_made as made
 

@@ -3,7 +3,7 @@ import pytest
 
 from autoseg.contracts import Label, LabelSet
 from autoseg.errors import GeometryError
-from autoseg.scoring import class_counts, dice_of, score_case, summarize
+from autoseg.evaluation.scoring import class_counts, dice_of, score_case, summarize
 from tests.oof_world import EXCLUSIVE, REGIONS
 
 SPACING = (2.0, 1.0, 1.0)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autoseg import named_masks
 from autoseg.contracts import CaseScore, Label, LabelSet, Scores, TargetScore
 from autoseg.errors import LabelError
+from autoseg.evaluation import named_masks
+from autoseg.evaluation.mask_pairs import Masks
+from autoseg.evaluation.named_masks import Named, key
+from autoseg.evaluation.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.events import Event, Notify
-from autoseg.mask_pairs import Masks
-from autoseg.named_masks import Named, key
-from autoseg.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.volumes import geometry
 from autoseg.volumes.geometry import Grid
 from autoseg.volumes.labels import Classes
