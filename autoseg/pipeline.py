@@ -207,6 +207,7 @@ class Row:
     def preprocess(self) -> Prepared:
         """Development cases as the configurations want them."""
         folders = self.workspace.dataset, self.workspace.prepared
+        self._forget_broken()
         return self._stage(
             "preprocess",
             Prepared,
@@ -214,6 +215,18 @@ class Row:
             dataset=self.development,
             plan=self.plan,
         )
+
+    def _forget_broken(self) -> None:
+        """Have those cases prepared anew of which something is missing or cut short, as long as any job needs them."""
+        record, folds = self.workspace.record("preprocess"), range(len(self.development.split.folds))
+        jobs = [self.workspace.job(one.name, fold).record for one in self.plan.configurations for fold in folds]
+        if not record.exists() or all(job.exists() for job in jobs):
+            return
+        broken = preprocess.broken(self.development, self.plan, self.workspace.prepared)
+        if broken:
+            detail = f"missing or cut short, prepared anew: {', '.join(broken)}"
+            self._journal(Event(stage="preprocess", what="warning", detail=detail))
+            record.unlink()
 
     @cached_property
     def train(self) -> tuple[TrainedModel, ...]:

@@ -268,10 +268,18 @@ class Augmentation(Record):
     mask_loss_probability: float = 0.2
 
 
+class SmallerPatch(Record):
+    """A patch that is trained on before a larger one: cheap steps first."""
+
+    patch_vox: tuple[int, ...]
+    until_share: float  # of the schedule
+
+
 class TrainingPlan(Record):
     """Everything the training loop decides by; nothing is left to a class name."""
 
     patch_vox: tuple[int, ...]
+    smaller_patches: tuple[SmallerPatch, ...] = ()  # one after the other, growing; then `patch_vox` for the rest
     batch: int
     steps: int
     seconds: float | None = None  # of work, after which the job ends if `steps` are not done before; null: steps alone

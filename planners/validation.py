@@ -71,6 +71,10 @@ def _shape(configuration: Configuration) -> Iterator[str]:
         yield f"network.dimension: {network.dimension}; expected the configuration's {dimension}"
     if len(configuration.training.patch_vox) != dimension:
         yield f"training.patch_vox: {list(configuration.training.patch_vox)}; expected {dimension} edges"
+    for index, small in enumerate(configuration.training.smaller_patches):
+        if len(small.patch_vox) != dimension:
+            where = f"training.smaller_patches[{index}].patch_vox"
+            yield f"{where}: {list(small.patch_vox)}; expected {dimension} edges"
     if configuration.axes is not None and sorted(configuration.axes) != [0, 1, 2]:
         yield f"axes: {list(configuration.axes)}; expected 0, 1 and 2 in some order, e.g. [0, 1, 2]"
     for name, length in (
@@ -151,12 +155,27 @@ def _data(configuration: Configuration, fingerprint: Fingerprint) -> Iterator[st
 
 
 def _patch(configuration: Configuration) -> Iterator[str]:
-    for axis, edge in enumerate(configuration.training.patch_vox):
+    training = configuration.training
+    yield from _divisible("training.patch_vox", training.patch_vox, configuration)
+    before = 0.0
+    for index, small in enumerate(training.smaller_patches):
+        where = f"training.smaller_patches[{index}]"
+        yield from _divisible(f"{where}.patch_vox", small.patch_vox, configuration)
+        larger = [edge for edge, full in zip(small.patch_vox, training.patch_vox, strict=True) if edge > full]
+        if larger:
+            yield f"{where}.patch_vox: {larger[0]}; expected edges up to those of the patch, {list(training.patch_vox)}"
+        if not before < small.until_share <= 1:
+            yield f"{where}.until_share: {small.until_share:g}; expected more than {before:g}, where it begins, up to 1"
+        before = small.until_share
+
+
+def _divisible(where: str, patch: tuple[int, ...], configuration: Configuration) -> Iterator[str]:
+    for axis, edge in enumerate(patch):
         divisor = prod(stride[axis] for stride in configuration.network.strides)
         if divisor > 0 and (edge < 1 or edge % divisor):
             nearest = max(1, round(edge / divisor)) * divisor
             yield (
-                f"training.patch_vox[{axis}]: {edge}; expected a multiple of {divisor}, the product of the strides: "
+                f"{where}[{axis}]: {edge}; expected a multiple of {divisor}, the product of the strides: "
                 f"the nearest is {nearest}"
             )
 

@@ -1,5 +1,6 @@
 """The cases to train on: opened when first asked for, kept in memory as far as that is allowed, shared by threads."""
 
+import mmap
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock, RLock
@@ -131,12 +132,16 @@ class CaseSource:
     def _arrays(self, case: str) -> tuple[NDArray, NDArray]:
         with self._lock(case):
             found = self._kept.get(case) or self._open.get(case)
-            return found or self._opened(case)
+            return found if found is not None and all(map(_whole, found)) else self._opened(case)
 
     def _opened(self, case: str) -> tuple[NDArray, NDArray]:
         image, labels = self._load(case)
         if self._reserved(image.nbytes + labels.nbytes):
-            self._kept[case] = np.array(image), np.array(labels)
+            try:
+                self._kept[case] = np.array(image), np.array(labels)
+            except MemoryError:
+                self._room = 0  # whoever tries again gets it mapped
+                raise
             return self._kept[case]
         with self._of_all:
             self._open[case] = image, labels
@@ -150,3 +155,9 @@ class CaseSource:
             fits = size_bytes <= self._room
             self._room -= size_bytes if fits else 0
         return fits
+
+
+def _whole(array: NDArray) -> bool:
+    """Whether all that is mapped is still in its file: to touch what was cut off would end the process (SIGBUS)."""
+    mapped = array.base
+    return not isinstance(mapped, mmap.mmap) or mapped.size() >= len(mapped)

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -64,6 +65,7 @@ def train(
         Interrupted: From ``notify``; everything is saved.
         ResourceError: Training diverged again and again, or a single sample does not fit into memory.
         UsageError: The team has more members than a batch has samples.
+        UnreadableFile, DoesNotFit: A case could not be read; everything is saved.
     """
     if team.size > task.training.batch:
         raise UsageError(
@@ -90,14 +92,15 @@ def _run(task: Task, around: Surroundings, state: TrainingState) -> None:
     """Step until the job is done. All else in this module serves these lines."""
     plan, saver = _since_restart(task.training, state), Saver(around.store, task.key, task.training.checkpoint_s)
     update = Update(task.network, plan, around.source.members, around.team)
+    warn = partial(_warn, task, state, notify=around.notify)
     seconds, waited_s = _clock(state.seconds), state.waited_s
     with (
-        Batches(around.source, plan, around.device, task.seed, state.step, around.team) as batches,
+        Batches(around.source, plan, around.device, task.seed, state.step, around.team, warn) as batches,
         saver.when_interrupted(state),
     ):
         while state.share < 1.0:
             rate = learning_rate(plan, state.share) * state.rate_factor
-            images, classes = batches.next()
+            images, classes = batches.next(state.share)
             outcome = update(state, images, classes, rate)
             state.step += 1
             state.seconds, state.waited_s = around.team.agree(seconds(), around.device), waited_s + batches.waited_s

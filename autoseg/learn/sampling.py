@@ -61,8 +61,13 @@ def _case(source: PatchSource, rng: np.random.Generator) -> str:
 
 def drawn_cases(source: PatchSource, batch: int, seed: int, step: int) -> tuple[str, ...]:
     """The cases that the patches of one step come from, each once."""
-    drawn = (_case(source, np.random.default_rng([seed, step, index])) for index in range(batch))
+    drawn = (drawn_case(source, (seed, step, index)) for index in range(batch))
     return tuple(dict.fromkeys(drawn))
+
+
+def drawn_case(source: PatchSource, key: Sequence[int]) -> str:
+    """The case of one sample; ``key`` as for ``sample``."""
+    return _case(source, np.random.default_rng(list(key)))
 
 
 def _corner(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from autoseg.errors import Interrupted
+from autoseg.errors import DoesNotFit, Interrupted, UnreadableFile
 from autoseg.learn import checkpoint
 from autoseg.learn.state import TrainingState
 
@@ -55,10 +55,10 @@ class Saver:
 
     @contextlib.contextmanager
     def when_interrupted(self, state: TrainingState) -> Iterator[None]:
-        """Write one when the work in the ``with`` block is interrupted."""
+        """Write one when the work in the ``with`` block is interrupted, or cannot go on for want of a case."""
         try:
             yield
-        except Interrupted:
+        except (Interrupted, UnreadableFile, DoesNotFit):
             self.save(state)
             raise
 

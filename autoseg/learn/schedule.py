@@ -1,4 +1,4 @@
-"""How far training has come, and the learning rate at that point."""
+"""How far training has come, and the learning rate and the patch at that point."""
 
 import math
 
@@ -31,3 +31,15 @@ def learning_rate(plan: TrainingPlan, share: float) -> float:
     if plan.schedule == "cosine":
         return plan.learning_rate * 0.5 * (1.0 + math.cos(math.pi * rest))
     return float(plan.learning_rate * (1.0 - rest) ** POLY_EXPONENT)
+
+
+def patch(plan: TrainingPlan, share: float) -> tuple[int, ...]:
+    """The patch to train on: the first of the smaller ones whose share is not over, or else the full one.
+
+    >>> from planners.contracts import SmallerPatch
+    >>> small = SmallerPatch(patch_vox=(4, 4), until_share=0.5)
+    >>> plan = TrainingPlan(patch_vox=(8, 8), batch=1, steps=9, smaller_patches=(small,))
+    >>> patch(plan, 0.4), patch(plan, 0.5)
+    ((4, 4), (8, 8))
+    """
+    return next((small.patch_vox for small in plan.smaller_patches if share < small.until_share), plan.patch_vox)

@@ -73,6 +73,12 @@ def preprocess(
     return Prepared(configurations=tuple(finished))
 
 
+def broken(dataset: Dataset, plan: Plan, out: PreparedFolder) -> tuple[str, ...]:
+    """The prepared cases of which something is missing, cut short or cannot be opened: their configuration and name."""
+    pairs = ((configuration, case) for configuration in plan.configurations for case in dataset.development)
+    return tuple(f"{one.name}: {case}" for one, case in pairs if _standing(case, one, out) is None)
+
+
 def _prepared(
     case: str, configuration: Configuration, labels: LabelSet, source: DatasetFolder, out: PreparedFolder
 ) -> PreparedCase:
@@ -92,12 +98,21 @@ def _prepared(
 def _standing(case: str, configuration: Configuration, out: PreparedFolder) -> PreparedFile | None:
     """What an earlier run left of a case; None if anything of it is missing or damaged."""
     record = out.record(configuration.name, case)
-    if not all(path.is_file() for path in (record, *_arrays(out, configuration, case))):
+    if not (record.is_file() and all(map(_whole, _arrays(out, configuration, case)))):
         return None
     try:
         return records.read(record, PreparedFile)
     except DataError:
         return None  # a record of another version or cut short: the case is simply made again
+
+
+def _whole(path: Path) -> bool:
+    """Whether a file holds an array from end to end; its values are not looked at."""
+    try:
+        np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    return True
 
 
 def _make(scan: CaseScan, configuration: Configuration, source: DatasetFolder, out: PreparedFolder) -> PreparedCase:

@@ -73,7 +73,7 @@ def train(
     Raises:
         Interrupted: From ``notify``; everything is saved, and the same call goes on.
         ResourceError: Training diverged again and again.
-        UnreadableFile: A prepared case is missing or damaged.
+        UnreadableFile: A prepared case is missing or damaged; everything is saved.
     """
     device = _device(job, team)
     store = loop.Store(lambda: generations.load(out.checkpoint), lambda write: generations.save(out.checkpoint, write))
@@ -180,7 +180,7 @@ def source(job: Job, folder: PreparedFolder, previous: Previous | None = None) -
     def load(case: str) -> tuple[NDArray, NDArray]:
         if case not in taught:
             raise RuntimeError(f"{job}: case {case} must not be trained on: it validates this fold, or watches it")
-        return _open(folder.image(job.chosen.name, case)), _open(folder.label(job.chosen.name, case))
+        return _mapped(folder.image(job.chosen.name, case)), _mapped(folder.label(job.chosen.name, case))
 
     labels = job.dataset.labels
     room = int(CACHE_SHARE * machine.ram_bytes() / job.budget.accelerators)
@@ -207,9 +207,25 @@ def _previous(job: Job, folder: PreparedFolder, first_stage: Callable[[int], Job
 
 def _open(path: Path) -> NDArray:
     try:
+        return _mapped(path)
+    except OSError as error:
+        raise UnreadableFile(path, f"cannot be read ({error.strerror})", _AGAIN) from error
+
+
+def _mapped(path: Path) -> NDArray:
+    """A prepared array.
+
+    Raises:
+        OSError: It cannot be opened, perhaps only now.
+        UnreadableFile: It is damaged.
+    """
+    try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UnreadableFile(path, f"not a whole prepared array ({error})", "run the preprocess stage again") from error
+    except (ValueError, EOFError) as error:
+        raise UnreadableFile(path, f"not a whole prepared array ({error})", _AGAIN) from error
+
+
+_AGAIN = "run the same command again: what is missing or cut short is prepared anew, and training goes on"
 
 
 # ------------------------------------------------------------------------------------------------------- prediction

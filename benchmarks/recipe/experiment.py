@@ -8,7 +8,7 @@ from benchmarks.race import cell, pace
 from benchmarks.race.autoseg_cell import Variation, trained
 from benchmarks.race.autoseg_side import Setup, Side, Tuned
 from benchmarks.race.cell import Cell
-from benchmarks.recipe.variants import VARIANTS, same_work
+from benchmarks.recipe.variants import VARIANTS, phases, same_work
 from planners.contracts import Configuration, Record
 
 TIMED_S = 20.0
@@ -53,17 +53,21 @@ class Experiment:
         return records.changes(self.setup.planned, self.configuration(variant))
 
     def slowness(self, variant: str) -> float:
-        """Of a step; timed, unless it is known or nothing that takes time is changed."""
+        """Of a step, on average over the schedule; timed, unless it is known or nothing that takes time is changed."""
         changed, configuration = self.changed(variant), self.configuration(variant)
         if same_work(configuration, self.setup.planned):
             return 1.0
         path = self.side.out / "slowness" / f"{variant}.json"
         if not path.exists():
-            ratio = pace.ratio(configuration, self.setup.planned, self.side.source(self.setup), TIMED_S)
+            ratio = sum(share * self._ratio(phase) for share, phase in phases(configuration))
             records.write(path, Slowness(variant=variant, changed=changed, ratio=ratio, load=cell.load()))
         known = records.read(path, Slowness)
         _require_same(variant, known.changed, changed, path)
         return known.ratio
+
+    def _ratio(self, phase: Configuration) -> float:
+        base = self.setup.planned
+        return 1.0 if same_work(phase, base) else pace.ratio(phase, base, self.side.source(self.setup), TIMED_S)
 
     def cell(self, variant: str, seed: int) -> Cell:
         """Trained and scored, unless it is there."""

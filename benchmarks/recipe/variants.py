@@ -1,15 +1,19 @@
 """What is tried: each variant changes one thing of a planned configuration, and nothing that is prepared."""
 
 from collections.abc import Callable
+from itertools import pairwise
+from math import prod
 from typing import Literal, get_args
 
 from planners import schedule
-from planners.contracts import Configuration, LossName
+from planners.contracts import Configuration, LossName, SmallerPatch
 
 BASE = "base"
 """The plan as it is."""
 WIDTH_STEP = 4
 """Features of a stage are a multiple of it."""
+FEWEST_VOXELS = 2
+"""Along each axis, that a smaller patch leaves at the coarsest resolution."""
 Change = Callable[[Configuration], Configuration]
 
 
@@ -75,6 +79,29 @@ def _other_batch_dice(planned: Configuration) -> Configuration:
     return _with_training(planned, {"batch_dice": not planned.training.batch_dice})
 
 
+def _growing(smallest: float, share: float, sizes: int = 3) -> Change:
+    """Patches that begin with a share of each edge and grow in so many sizes, over a share of the schedule."""
+
+    def change(planned: Configuration) -> Configuration:
+        full = planned.training.patch_vox
+        divisors = [prod(strides) for strides in zip(*planned.network.strides, strict=True)]
+
+        def shrunk(part: float) -> tuple[int, ...]:
+            pairs = zip(full, divisors, strict=True)
+            return tuple(min(edge, by * max(FEWEST_VOXELS, round(part * edge / by))) for edge, by in pairs)
+
+        parts = (smallest + (1.0 - smallest) * index / sizes for index in range(sizes))
+        steps = [
+            SmallerPatch(patch_vox=shrunk(part), until_share=share * (index + 1) / sizes)
+            for index, part in enumerate(parts)
+        ]
+        last = SmallerPatch(patch_vox=full, until_share=1.0)
+        kept = tuple(one for one, after in pairwise([*steps, last]) if one.patch_vox != after.patch_vox)
+        return _with_training(planned, {"smaller_patches": kept})
+
+    return change
+
+
 def _width(factor: float) -> Change:
     def change(planned: Configuration) -> Configuration:
         scaled = (WIDTH_STEP * max(1, round(factor * count / WIDTH_STEP)) for count in planned.network.features)
@@ -113,6 +140,9 @@ VARIANTS: dict[str, Change] = {
     "foreground_0.1": _training(foreground_fraction=0.1),
     "foreground_0.67": _training(foreground_fraction=0.67),
     "batch_dice": _other_batch_dice,
+    "growing_0.5_0.3": _growing(0.5, 0.3),
+    "growing_0.5_0.6": _growing(0.5, 0.6),
+    "growing_0.75_0.6": _growing(0.75, 0.6),
     **{f"loss_{name}": _training(loss=name) for name in get_args(LossName)},
 }
 """By name. Where a variant is what the plan says anyway, it is left out, and that is said."""
@@ -128,3 +158,14 @@ def same_work(one: Configuration, other: Configuration) -> bool:
     """Whether a step of both takes equally long, by what they compute."""
     neutral = {name: getattr(one.training, name) for name in SAME_WORK}
     return _with_training(other, neutral) == one
+
+
+def phases(configuration: Configuration) -> tuple[tuple[float, Configuration], ...]:
+    """The stretches of a schedule during which all steps compute the same: their share of the steps, and what."""
+    training = configuration.training
+    sizes = [*((small.until_share, small.patch_vox) for small in training.smaller_patches), (1.0, training.patch_vox)]
+    begins = [0.0, *(until for until, _ in sizes)]
+    return tuple(
+        (until - begin, _with_training(configuration, {"patch_vox": patch, "smaller_patches": ()}))
+        for begin, (until, patch) in zip(begins, sizes, strict=False)
+    )

@@ -1,5 +1,7 @@
 """Experiments on defaults: what a variant changes, how its time is counted, what the table says."""
 
+from math import prod
+
 import pytest
 
 from autoseg import records
@@ -11,9 +13,10 @@ from benchmarks.race.tasks import TASKS
 from benchmarks.recipe import __main__ as command
 from benchmarks.recipe.experiment import Experiment
 from benchmarks.recipe.table import table
-from benchmarks.recipe.variants import BASE, SAME_WORK, VARIANTS, same_work
+from benchmarks.recipe.variants import BASE, SAME_WORK, VARIANTS, phases, same_work
 from planners.contracts import Configuration
 from planners.registry import plan
+from planners.validation import flaws
 from tests.learn.tiny import source
 from tests.stages.test_train import job
 from tests.strategies import budget, fingerprint
@@ -56,6 +59,25 @@ def test_what_changes_no_computation_takes_the_time_of_the_base():
     assert {"rate_x3", "poly", "ema_none", "weight_decay_none", "foreground_0.67"} < same
     assert not same & {"batch_x2", "width_x1.5", "augmentation_none", "loss_lovasz", "batch_dice"}
     assert set(SAME_WORK) < set(type(planned.training).model_fields)
+
+
+@pytest.mark.parametrize("planned", PLANNED, ids=("3d", "2d"))
+def test_growing_patches_are_legal_grow_and_end_with_the_whole_one(planned):
+    variant = VARIANTS["growing_0.5_0.6"](planned)
+    small = variant.training.smaller_patches
+    assert flaws(variant) == ()
+    volumes = [prod(one.patch_vox) for one in small]
+    assert volumes == sorted(set(volumes)) and 2 <= len(small) <= 3
+    assert volumes[0] < 0.35 * prod(planned.training.patch_vox) * (2 if planned.dimension == 2 else 1)
+    stretches = phases(variant)
+    assert sum(share for share, _ in stretches) == pytest.approx(1.0)
+    assert stretches[-1][0] == pytest.approx(0.4)
+    assert [one.training.patch_vox for _, one in stretches] == [
+        *(s.patch_vox for s in small),
+        planned.training.patch_vox,
+    ]
+    assert same_work(stretches[-1][1], planned) and not same_work(stretches[0][1], planned)
+    assert phases(planned) == ((1.0, planned),)
 
 
 def test_twice_the_patches_take_longer_and_the_same_the_same():

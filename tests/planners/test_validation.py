@@ -2,7 +2,7 @@
 
 import pytest
 
-from planners.contracts import Plan
+from planners.contracts import Plan, SmallerPatch
 from planners.errors import InvalidPlan
 from planners.registry import PLANNERS, plan
 from planners.validation import check
@@ -21,6 +21,10 @@ def edited(part: str | None, **changes) -> Plan:
     return MADE.model_copy(update={"configurations": (configuration.model_copy(update=changes),)})
 
 
+def smaller(*patches):
+    return tuple(SmallerPatch(patch_vox=patch, until_share=share) for patch, share in patches)
+
+
 @pytest.mark.parametrize("name", sorted(PLANNERS))
 def test_what_planners_make_is_legal(name):
     check(plan(DATA, gpu(), name), DATA, gpu())
@@ -31,6 +35,7 @@ def test_what_planners_make_is_legal(name):
     [
         ("training", {"batch": 1, "steps": 10, "learning_rate": 1e-4}),
         ("training", {"patch_vox": (48, 64, 48)}),
+        ("training", {"smaller_patches": smaller(((24, 32, 24), 0.2), ((40, 40, 40), 0.4))}),
         (None, {"spacing_mm": (2.0, 1.5, 1.0)}),
         (None, {"axes": (2, 1, 0)}),
     ],
@@ -53,6 +58,27 @@ def test_legal_edits_pass(part, changes):
         ("training", {"patch_vox": (512, 512, 512)}, "make the patch smaller"),
         ("training", {"learning_rate": 0.0}, "learning_rate: 0; expected above 0"),
         ("training", {"foreground_fraction": 1.5}, "expected 0 to 1, e.g. 1"),
+        (
+            "training",
+            {"smaller_patches": smaller(((24, 30, 24), 0.2))},
+            r"smaller_patches\[0\].patch_vox\[1\]: 30; .*32",
+        ),
+        (
+            "training",
+            {"smaller_patches": smaller(((24, 24), 0.2))},
+            r"smaller_patches\[0\].patch_vox.*expected 3 edges",
+        ),
+        ("training", {"smaller_patches": smaller(((48, 32, 24), 0.2))}, "48; expected edges up to those of the patch"),
+        (
+            "training",
+            {"smaller_patches": smaller(((24, 32, 24), 1.2))},
+            "until_share: 1.2; expected more than 0.*up to 1",
+        ),
+        (
+            "training",
+            {"smaller_patches": smaller(((24, 32, 24), 0.4), ((32, 32, 32), 0.4))},
+            r"smaller_patches\[1\].until_share: 0.4; expected more than 0.4",
+        ),
         (None, {"spacing_mm": (-1.0, 1.0, 1.0)}, "spacing_mm: -1 along z; expected mm above 0, e.g. 1"),
         (None, {"axes": (0, 0, 1)}, "in some order"),
         (None, {"previous_stage": "3d_lowres"}, "'3d_lowres' is not planned"),

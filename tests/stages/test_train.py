@@ -105,8 +105,12 @@ def job(kind="exclusive", dimension=3, **changes):
 
 @pytest.fixture
 def folder(tmp_path):
+    return prepared_cases(tmp_path / "preprocess")
+
+
+def prepared_cases(path):
     """The prepared cases; those of fold 0 and of the hold-out have no label file, so that nothing can train on them."""
-    prepared = PreparedFolder(tmp_path / "preprocess")
+    prepared = PreparedFolder(path)
     for index, name in enumerate(NAMES):
         image, inside = ball_case(index, SHAPE)
         inside[image[0] > 2.2] *= 2
