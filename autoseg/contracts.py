@@ -345,6 +345,14 @@ class MonitorPoint(Record):
     dice: float
 
 
+class Energy(Record):
+    """What training took of one kind of hardware."""
+
+    joules: float | None  # null: nothing here tells
+    measured: bool  # by the hardware itself; false: estimated, or unknown
+    how: str  # where the number comes from, or why there is none
+
+
 class TrainedModel(StageRecord):
     """One job: a configuration trained without one fold, and its predictions of that fold."""
 
@@ -364,6 +372,7 @@ class TrainedModel(StageRecord):
     collapsed: bool = False  # to the end it called everything background
     data_wait_share: float
     peak_memory_bytes: int | None = None  # null where it cannot be measured
+    energy: tuple[Energy, ...] = ()  # of training, without prediction; empty: from before it was noted
     curve: tuple[CurvePoint, ...]
     monitors: tuple[str, ...] = ()  # training cases left out of training, that watched it
     monitored: tuple[MonitorPoint, ...] = ()

@@ -14,8 +14,9 @@ import torch
 
 from autoseg.errors import UsageError
 from autoseg.events import Event, Notify, silent
-from autoseg.learn import memory
+from autoseg.learn import energy, memory
 from autoseg.learn.cases import PatchSource
+from autoseg.learn.energy import Meter
 from autoseg.learn.loader import Batches
 from autoseg.learn.monitor import Look, Score, due, hastened, stands_still
 from autoseg.learn.recovery import (
@@ -85,7 +86,7 @@ def train(
             except CollapsedError as collapsed:
                 state = restarted(task, store, state, device)
                 _warn(task, state, f"{collapsed}; begun anew at {_rate(state)}", notify)
-        return _outcome(state)
+        return _outcome(state, device)
 
 
 def _run(task: Task, around: Surroundings, state: TrainingState) -> None:
@@ -93,7 +94,7 @@ def _run(task: Task, around: Surroundings, state: TrainingState) -> None:
     plan, saver = _since_restart(task.training, state), Saver(around.store, task.key, task.training.checkpoint_s)
     update = Update(task.network, plan, around.source.members, around.team)
     warn = partial(_warn, task, state, notify=around.notify)
-    seconds, waited_s = _clock(state.seconds), state.waited_s
+    seconds, waited_s, meter = _clock(state.seconds), state.waited_s, Meter(around.device, state.energy)
     with (
         Batches(around.source, plan, around.device, task.seed, state.step, around.team, warn) as batches,
         saver.when_interrupted(state),
@@ -108,8 +109,10 @@ def _run(task: Task, around: Surroundings, state: TrainingState) -> None:
             state.note(outcome, rate, plan.ema_decay)
             _judge(task, around, state, outcome)
             _look(task, around, state)
+            meter.look()
             saver.save_if_due(state)
             around.notify(_progress(task, state, outcome.loss))
+        meter.look(last=True)
         saver.save(state)
 
 
@@ -169,7 +172,7 @@ def _clock(before: float) -> Callable[[], float]:
 # ------------------------------------------------------------------------------------------------------- telling
 
 
-def _outcome(state: TrainingState) -> Trained:
+def _outcome(state: TrainingState, device: torch.device) -> Trained:
     return Trained(
         weights={name: value.detach().cpu().contiguous() for name, value in state.average.state_dict().items()},
         steps=state.step,
@@ -183,6 +186,7 @@ def _outcome(state: TrainingState) -> Trained:
         curve=tuple(state.curve),
         looks=tuple(state.looks),
         ended_early=state.ending is not None,
+        energy=energy.parts(state.energy, device),
     )
 
 

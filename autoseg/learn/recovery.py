@@ -53,6 +53,7 @@ def rolled_back(
     earlier = started(task, store, device)
     earlier.rollbacks, earlier.rate_factor = state.rollbacks + 1, state.rate_factor * ROLLBACK_RATE
     earlier.seconds, earlier.skipped, earlier.strikes = state.seconds, state.skipped, 0
+    earlier.energy = state.energy
     return earlier
 
 
@@ -68,7 +69,7 @@ def restarted(task: Task, store: Store, state: TrainingState, device: torch.devi
     anew = fresh(task.network, task.training, device, task.seed + state.restarts + 1, task.initial)
     anew.restarts, anew.rate_factor = state.restarts + 1, state.rate_factor * RESTART_RATE
     anew.seconds = anew.restarted_s = state.seconds
-    anew.waited_s, anew.pieces = state.waited_s, state.pieces
+    anew.waited_s, anew.pieces, anew.energy = state.waited_s, state.pieces, state.energy
     anew.skipped, anew.rollbacks = state.skipped, state.rollbacks
     Saver(store, task.key, 0.0).save(anew)
     return anew

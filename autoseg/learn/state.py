@@ -11,6 +11,7 @@ from torch import nn
 
 from autoseg.learn import networks
 from autoseg.learn.collapse import Watch
+from autoseg.learn.energy import Spent
 from autoseg.learn.monitor import Look
 from planners.contracts import NetworkPlan, TrainingPlan
 
@@ -65,6 +66,7 @@ class TrainingState:
         restarts: How often training collapsed and began anew, the last time after ``restarted_s`` seconds.
         watch: Over collapse.
         looks: What the monitor cases scored so far.
+        energy: Joules taken so far, by where the number comes from.
         ending: Share at which they stood still and the rest of the schedule was hastened; None: not yet.
     """
 
@@ -87,6 +89,7 @@ class TrainingState:
     watch: Watch = field(default_factory=Watch)
     looks: list[Look] = field(default_factory=list)
     ending: float | None = None
+    energy: Spent = field(default_factory=dict)
     curve: list[Point] = field(default_factory=list)
     stretch: Average = field(default_factory=Average)
 
@@ -101,6 +104,7 @@ class TrainingState:
             "curve": [(p.step, p.seconds, p.loss, p.learning_rate) for p in self.curve],
             "stretch": (self.stretch.loss, self.stretch.rate, self.stretch.count),
             "watch": (self.watch.looks, self.watch.since),
+            "energy": dict(self.energy),
             "looks": [(look.step, look.dice) for look in self.looks],
         }
 
@@ -115,6 +119,7 @@ class TrainingState:
         self.curve = [Point(*values) for values in saved["curve"]]
         self.stretch = Average(*saved["stretch"])
         self.watch = Watch(*saved["watch"])
+        self.energy = dict(saved["energy"])
         self.looks = [Look(step, tuple(dice)) for step, dice in saved["looks"]]
 
     def update_average(self, decay: float | None) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from autoseg.events import Notify
 from autoseg.learn.cases import PatchSource
+from autoseg.learn.energy import Part
 from autoseg.learn.monitor import Look, Score
 from autoseg.learn.saving import Store
 from autoseg.learn.state import Point
@@ -89,6 +90,7 @@ class Trained:
         curve: The loss over the job.
         looks: What the monitor cases scored.
         ended_early: They stood still, and the rest of the schedule was hastened.
+        energy: What training took, by where the numbers come from.
     """
 
     weights: dict[str, Tensor]
@@ -103,3 +105,4 @@ class Trained:
     curve: tuple[Point, ...]
     looks: tuple[Look, ...]
     ended_early: bool
+    energy: tuple[Part, ...]

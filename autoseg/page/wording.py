@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from autoseg.contracts import Interval
+from autoseg.contracts import Energy, Interval
 
 MISSING = "n/a"
 _LONGEST_NAME = 30
@@ -81,6 +81,25 @@ def size(count: float | None) -> str:
         if count >= unit:
             return f"{count / unit:.3g} {name}"
     return f"{count:.0f} B"
+
+
+def energy(parts: Sequence[Energy]) -> str:
+    """What training took: "about" so much where a part of it is estimated, "at least" where one is unknown.
+
+    >>> energy([Energy(joules=7.2e6, measured=True, how=""), Energy(joules=360.0, measured=False, how="")])
+    'about 2 kWh'
+    >>> energy([Energy(joules=7200.0, measured=True, how=""), Energy(joules=None, measured=False, how="")])
+    'at least 2 Wh'
+    >>> energy([])
+    'n/a'
+    """
+    known = [part for part in parts if part.joules is not None]
+    if not known:
+        return "n/a"
+    hours = sum(part.joules or 0.0 for part in known) / 3600
+    bound = "" if len(known) == len(parts) else "at least "
+    exact = "" if all(part.measured for part in known) else "about "
+    return bound + exact + (f"{hours / 1000:.3g} kWh" if hours >= 1000 else f"{hours:.3g} Wh")
 
 
 def quantity(value: float | None) -> str:

@@ -246,6 +246,7 @@ def _environment() -> Environment:
         wording.percent,
         wording.duration,
         wording.size,
+        wording.energy,
         wording.quantity,
         wording.sizes,
         wording.axis_names,

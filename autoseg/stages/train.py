@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from autoseg import generations, machine, records
-from autoseg.contracts import CurvePoint, MonitorPoint, TrainedModel
+from autoseg.contracts import CurvePoint, Energy, MonitorPoint, TrainedModel
 from autoseg.errors import UnreadableFile
 from autoseg.evaluation.scoring import dice_of
 from autoseg.events import Event, Notify, silent
@@ -102,6 +102,7 @@ def train(
         collapsed=trained.collapsed,
         data_wait_share=trained.data_wait_share,
         peak_memory_bytes=memory.peak_bytes(device),
+        energy=tuple(Energy(joules=part.joules, measured=part.measured, how=part.how) for part in trained.energy),
         curve=tuple(
             CurvePoint(step=p.step, seconds=p.seconds, loss=p.loss, learning_rate=p.learning_rate)
             for p in trained.curve
