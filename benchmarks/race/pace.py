@@ -1,5 +1,6 @@
 """How long a step of real training takes: reading, augmentation, network, update and the average of the weights."""
 
+import itertools
 import time
 
 import torch
@@ -17,6 +18,8 @@ WARM_UP = 3
 TURN = 4
 """Steps that one of two takes before the other's turn: few, so that other work on the machine hinders both alike; more
 than are read ahead, so that each waits for its own reading."""
+FEWEST_TURNS = 5
+"""Of each, however long they take: on a busy machine few steps tell little."""
 TRIES = 2
 """Of which the faster counts."""
 CPU = torch.device("cpu")
@@ -35,7 +38,9 @@ def ratio(configuration: Configuration, base: Configuration, source: PatchSource
     """
     with memory.recycling(), _Stepping(configuration, source) as mine, _Stepping(base, source) as other:
         mine_s = other_s = 0.0
-        while mine_s + other_s < seconds:
+        for turn in itertools.count():
+            if turn >= FEWEST_TURNS and mine_s + other_s >= seconds:
+                break
             mine_s += mine.steps(TURN)
             other_s += other.steps(TURN)
     return mine_s / other_s
