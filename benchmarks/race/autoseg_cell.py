@@ -22,12 +22,14 @@ class Variation:
         configuration: As planned, or changed in what needs no other preparation.
         slowness: How many times as long its step takes as one of the planned configuration.
         changed: What is not as planned.
+        others_share: Of the cores' time, that other processes took while the slowness was measured.
     """
 
     name: str
     configuration: Configuration
     slowness: float = 1.0
     changed: tuple[str, ...] = ()
+    others_share: float = 0.0
 
 
 def trained(side: Side, setup: Setup, tuned: Tuned, variation: Variation, seed: int) -> Cell:
@@ -46,7 +48,7 @@ def trained(side: Side, setup: Setup, tuned: Tuned, variation: Variation, seed: 
         machine=cell.this_machine(),
         load_before=tuned.load_before,
         load_after=tuned.load_after,
-        others_share=max(setup.others_share, tuned.others_share),
+        others_share=max(setup.others_share, tuned.others_share, variation.others_share),
         versions=_versions("torch", "numpy"),
         train_s=model.seconds,
         steps=model.steps,

@@ -1,7 +1,7 @@
 """How long a step of real training takes: reading, augmentation, network, update and the average of the weights."""
 
-import itertools
 import time
+from statistics import median
 
 import torch
 
@@ -34,16 +34,14 @@ def step_s(configuration: Configuration, source: PatchSource, seconds: float) ->
 def ratio(configuration: Configuration, base: Configuration, source: PatchSource, seconds: float) -> float:
     """How many times as long a step takes as one of another configuration; both in turns, for so many seconds in all.
 
-    Other work on the machine slows both, and the ratio stays.
+    The ratio is taken within each turn, so that a little other work on the machine slows both alike. Much of it does
+    not: threads that wait for each other lose more in small steps than in large ones.
     """
+    ratios, ends = [], time.monotonic() + seconds
     with memory.recycling(), _Stepping(configuration, source) as mine, _Stepping(base, source) as other:
-        mine_s = other_s = 0.0
-        for turn in itertools.count():
-            if turn >= FEWEST_TURNS and mine_s + other_s >= seconds:
-                break
-            mine_s += mine.steps(TURN)
-            other_s += other.steps(TURN)
-    return mine_s / other_s
+        while len(ratios) < FEWEST_TURNS or time.monotonic() < ends:
+            ratios.append(mine.steps(TURN) / other.steps(TURN))
+    return median(ratios)
 
 
 class _Stepping:

@@ -3,10 +3,10 @@
     python -m benchmarks.recipe DATA OUT [--task hippocampus] [--fold 1] [--minutes 5] [--seeds 1,2] [--variants a,b]
 
 DATA holds the data sets' folders. The plan is the one that autoseg makes for the time; ``variants.py`` says what is
-changed. The time is counted in steps: a step of the plan is timed once, on a machine which should be idle then, and a
-step of each variant in turns with one of the plan, so that their ratio holds on a busy machine too. Each trains for the
-steps that fit into the time, beside whatever else the machine does, and is judged on the whole volumes of a fold that
-no race is judged on. A cell that is done is only read; one that was killed is made again.
+changed. The time is counted in steps: a step of the plan is timed first, and then one of each variant in turns with one
+of the plan, on a machine which should be idle so long; what is timed is kept, so that this can be done in pieces. Each
+trains for the steps that fit into the time, beside whatever else the machine does, and is judged on the whole volumes
+of a fold that no race is judged on. A cell that is done is only read; one that was killed is made again.
 """
 
 import argparse
@@ -42,6 +42,9 @@ def main() -> None:
     out = options.out.resolve() / f"{task.name}-{options.minutes:g}min-fold{options.fold}"
     experiment = Experiment.prepared(Side(task, options.data.resolve(), options.minutes, out))
     variants = _different(experiment, options.variants.split(","))
+    for variant in variants:
+        experiment.slowness(variant)
+    print("all speeds are known: other work on the machine does no harm from here on", flush=True)
     cells = [experiment.cell(variant, int(seed)) for seed in options.seeds.split(",") for variant in variants]
     print(table(cells))
 

@@ -21,7 +21,7 @@ class Slowness(Record):
     variant: str
     changed: tuple[str, ...]
     ratio: float
-    load: float  # average of the last minute; it slows both alike
+    others_share: float  # of the cores' time, that other processes took meanwhile
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,21 @@ class Experiment:
         """What the variant changes; nothing, where the plan says so anyway."""
         return records.changes(self.setup.planned, self.configuration(variant))
 
-    def slowness(self, variant: str) -> float:
+    def slowness(self, variant: str) -> Slowness:
         """Of a step, on average over the schedule; timed, unless it is known or nothing that takes time is changed."""
         changed, configuration = self.changed(variant), self.configuration(variant)
         if same_work(configuration, self.setup.planned):
-            return 1.0
+            return Slowness(variant=variant, changed=changed, ratio=1.0, others_share=0.0)
         path = self.side.out / "slowness" / f"{variant}.json"
         if not path.exists():
+            print(f"timing {variant}", flush=True)
+            watch = cell.Watch()
             ratio = sum(share * self._ratio(phase) for share, phase in phases(configuration))
-            records.write(path, Slowness(variant=variant, changed=changed, ratio=ratio, load=cell.load()))
+            share = watch.others_share()
+            records.write(path, Slowness(variant=variant, changed=changed, ratio=ratio, others_share=share))
         known = records.read(path, Slowness)
         _require_same(variant, known.changed, changed, path)
-        return known.ratio
+        return known
 
     def _ratio(self, phase: Configuration) -> float:
         base = self.setup.planned
@@ -75,7 +78,8 @@ class Experiment:
         path = self.side.out / "cells" / cell.file_name(self.side.task.name, variant, self.side.minutes, seed)
         if not path.exists():
             print(f"{path.stem}", flush=True)
-            variation = Variation(variant, self.configuration(variant), self.slowness(variant), changed)
+            speed = self.slowness(variant)
+            variation = Variation(variant, self.configuration(variant), speed.ratio, changed, speed.others_share)
             records.write(path, trained(self.side, self.setup, self.tuned, variation, seed))
         known = records.read(path, Cell)
         _require_same(variant, known.changed, changed, path)
