@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-MAGIC = b"autoseg checkpoint 4\n"
+MAGIC = b"autoseg checkpoint 5\n"
 """Stands between content and digest."""
 
 

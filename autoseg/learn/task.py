@@ -27,6 +27,7 @@ class Task:
         seed: Of weights, sampling and augmentation.
         name: Stands in events and messages.
         initial: The first weights; None: drawn from the seed.
+        tuned: Steps are computed as is fastest here and now, see ``learn.tuning``; else two such jobs give equal bits.
     """
 
     network: NetworkPlan
@@ -34,6 +35,7 @@ class Task:
     seed: int
     name: str = "train"
     initial: Mapping[str, Tensor] | None = None
+    tuned: bool = False
 
     @cached_property
     def key(self) -> str:
@@ -89,6 +91,7 @@ class Trained:
         curve: The loss over the job.
         looks: What the monitor cases scored.
         ended_early: They stood still, and the rest of the schedule was hastened.
+        execution: How steps were computed: order of axes in memory, compiled or not, and why.
     """
 
     weights: dict[str, Tensor]
@@ -103,3 +106,4 @@ class Trained:
     curve: tuple[Point, ...]
     looks: tuple[Look, ...]
     ended_early: bool
+    execution: str
