@@ -1,10 +1,12 @@
-"""What each choice within our train step is worth on a CPU: whole steps of a plan, beside the step as it is.
+"""What each choice within our train step is worth: whole steps of a plan, beside the step as it is.
 
     python -m benchmarks.step_choices OUT/plan.json [--configuration 3d_fullres] [--rounds 15] [--compile]
+    python -m benchmarks.step_choices OUT/plan.json --device cuda --compile
 
-Choices take turns on noise, a step at a time, on one thread, and its processor time is counted: other work on the
-machine matters little. The ratio to the step as it is (``ours``) is taken within each round; below 1 is faster.
-``--compile`` adds ``torch.compile``, and how long that takes.
+Choices take turns on noise, a step at a time. On a CPU that is done on one thread, and its processor time is counted,
+so that other work on the machine matters little; on a GPU nothing else may run. The ratio to the step as it is
+(``ours``) is taken within each round; below 1 is faster. ``--compile`` adds ``torch.compile``, and how long that takes;
+on a GPU also with CUDA graphs.
 """
 
 import argparse
@@ -22,13 +24,13 @@ from torch.nn import functional
 
 from autoseg import environment, records
 from autoseg.learn import memory, networks
+from autoseg.learn.device import prepare, resolve, wait
 from autoseg.learn.networks.plain_unet import EPSILON, SLOPE, ConvolutionUnit, InstanceNorm
 from autoseg.learn.state import TrainingState, fresh
 from autoseg.learn.step import Update
 from autoseg.learn.trials import noise
 from planners.contracts import Configuration, Plan
 
-CPU = torch.device("cpu")
 RATE = 1e-4
 
 
@@ -73,12 +75,12 @@ def inverted(unit: ConvolutionUnit, x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Choice:
-    """What differs from our step: the order of axes, the ``forward`` of a class, the optimizer's settings."""
+    """What differs from our step: order of axes, ``forward`` of a class, optimizer's settings, mode of compiling."""
 
-    order: torch.memory_format | None = None
+    other_order: bool = False
     passes: tuple[type[nn.Module], Callable[[Any, Tensor], Tensor]] | None = None
     optimizer: dict[str, bool] = field(default_factory=dict)
-    compiled: bool = False
+    mode: str | None = None
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -97,7 +99,7 @@ class Choice:
 
 CHOICES = {
     "ours": Choice(),
-    "channels first in memory": Choice(order=torch.contiguous_format),
+    "the other order of axes": Choice(other_order=True),
     "native instance normalisation": Choice(passes=(InstanceNorm, native)),
     "group normalisation": Choice(passes=(InstanceNorm, grouped)),
     "normalisation and activation in one, inverted": Choice(passes=(ConvolutionUnit, inverted)),
@@ -106,35 +108,47 @@ CHOICES = {
 }
 
 
-def prepared(choice: Choice, configuration: Configuration, update: Update) -> tuple[Update, TrainingState]:
+COMPILED = {
+    "compiled": Choice(mode="default"),
+    "compiled, the other order of axes": Choice(mode="default", other_order=True),
+}
+GRAPHS = {"compiled, CUDA graphs": Choice(mode="reduce-overhead")}
+
+
+def prepared(choice: Choice, ours: Update, device: torch.device) -> tuple[Update, TrainingState]:
     """An update and its state by a choice."""
-    state = fresh(configuration.network, configuration.training, CPU, seed=0)
-    if choice.order is not None:
-        networks.lay(state.network, choice.order)
+    state = fresh(ours.network, ours.plan, device, seed=0)
+    if choice.other_order:
+        usual = networks.layout(device, ours.network.dimension)
+        networks.lay(state.network, next(o for o in networks.LAYOUTS[ours.network.dimension] if o != usual))
     for group in state.optimizer.param_groups:
         group.update(choice.optimizer)
-    if choice.compiled:
-        update = replace(update, compiled=torch.compile(update.forward, dynamic=False))
-    return update, state
+    if choice.mode is None:
+        return ours, state
+    return replace(ours, compiled=torch.compile(ours.forward, dynamic=False, mode=choice.mode)), state
 
 
-def measured(configuration: Configuration, choices: dict[str, Choice], rounds: int) -> dict[str, list[float]]:
-    """Processor seconds per step of each choice, in each round; one round before them warms up."""
+def measured(
+    configuration: Configuration, device: torch.device, choices: dict[str, Choice], rounds: int
+) -> dict[str, list[float]]:
+    """Seconds per step of each choice, in each round; one round before them warms up."""
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
     members = [(index,) for index in range(1, configuration.network.heads)]
     ours = Update(configuration.network, configuration.training, members)
-    images, classes = noise(ours, CPU)
-    ready = {name: prepared(choice, configuration, ours) for name, choice in choices.items()}
+    images, classes = noise(ours, device)
+    ready = {name: prepared(choice, ours, device) for name, choice in choices.items()}
     found: dict[str, list[float]] = {name: [] for name in choices}
     for turn in range(rounds + 1):
         for name, (update, state) in ready.items():
-            began, wall = time.process_time(), time.perf_counter()
+            began, wall = clock(), time.perf_counter()
             with choices[name].taken():
                 update(state, images, classes, RATE)
                 state.update_average(0.999)
+            wait(device)
             if turn > 0:
-                found[name].append(time.process_time() - began)
-            elif choices[name].compiled:
-                print(f"compiled in {time.perf_counter() - wall:.0f} s")
+                found[name].append(clock() - began)
+            elif update.compiled is not None:
+                print(f"{name}: first step after {time.perf_counter() - wall:.0f} s")
     return found
 
 
@@ -143,15 +157,19 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("plan", type=Path)
     asked.add_argument("--configuration", default="3d_fullres")
+    asked.add_argument("--device", default="cpu")
     asked.add_argument("--rounds", type=int, default=15)
     asked.add_argument("--compile", action="store_true")
     options = asked.parse_args()
     environment.settle()
+    device = resolve(options.device)
+    prepare(device, deterministic=False)
     torch.set_num_threads(1)
     configuration = records.read(options.plan, Plan).configuration(options.configuration)
-    choices = CHOICES | ({"compiled": Choice(compiled=True)} if options.compile else {})
+    compiled = COMPILED | (GRAPHS if device.type == "cuda" else {})
+    choices = CHOICES | (compiled if options.compile else {})
     with memory.recycling():
-        found = measured(configuration, choices, options.rounds)
+        found = measured(configuration, device, choices, options.rounds)
     print("| | s per step (least to most) | ratio to ours (least to most) |\n|---|---|---|")
     for name, steps_s in found.items():
         ratios = [one / other for one, other in zip(steps_s, found["ours"], strict=True)]
