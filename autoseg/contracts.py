@@ -377,6 +377,7 @@ class TrainedModel(StageRecord):
     monitors: tuple[str, ...] = ()  # training cases left out of training, that watched it
     monitored: tuple[MonitorPoint, ...] = ()
     ended_early: bool = False  # they stood still, and the rest of the schedule was run through quickly
+    execution: str = ""  # how steps were computed and why: order of axes in memory, compiled or not; empty: not noted
     out_of_fold: tuple[str, ...]  # cases predicted by this model, which never saw them
 
 

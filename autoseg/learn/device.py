@@ -200,17 +200,18 @@ def _seconds_per_call(
 ) -> float:
     """The shortest duration of a call, after warming up; other processes can only make it longer."""
     call()
-    _wait(device)
+    wait(device)
     durations: list[float] = []
     while sum(durations) < least_s or len(durations) < 3:
         started = time.perf_counter()
         call()
-        _wait(device)
+        wait(device)
         durations.append(time.perf_counter() - started)
     return min(durations)
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Until the device has done all that it was asked for."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

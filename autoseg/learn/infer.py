@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autoseg.learn.device import autocast
-from autoseg.learn.networks import layout
+from autoseg.learn.networks import layout_of
 from planners.contracts import Precision
 
 STEP = 0.5
@@ -31,7 +31,6 @@ def predict_volume(
     networks: Sequence[nn.Module],
     image: NDArray[np.float32],
     patch_vox: Sequence[int],
-    dimension: int,
     activation: Literal["softmax", "sigmoid"],
     mirror_axes: Sequence[int],
     device: torch.device,
@@ -40,10 +39,9 @@ def predict_volume(
     """Mean probabilities of several networks over a whole volume.
 
     Args:
-        networks: On ``device``, in its layout (``learn.networks.place``); all with the same heads.
+        networks: On ``device`` (``learn.networks.place``); all with the same heads.
         image: (C, z, y, x), prepared as in training. It may be smaller than the window.
         patch_vox: Window (z, y, x), or (y, x) in 2D, where every slice is an image of its own.
-        dimension: 2 or 3.
         activation: ``softmax`` for exclusive labels, ``sigmoid`` for regions.
         mirror_axes: Window axes to mirror along; all combinations are averaged. Empty for none.
         device: Where the networks are.
@@ -62,7 +60,6 @@ def predict_volume(
     with torch.inference_mode():
         for places in _batches(padded.shape[1:], window, device):
             patches = torch.stack([_cut(padded, place, window) for place in places]).to(device)
-            patches = patches.contiguous(memory_format=layout(device, dimension))
             mean = _probabilities(networks, patches, flips, activation, precision)
             if total is None:
                 total = torch.zeros(mean.shape[1], *padded.shape[1:], device=_home(mean, padded, device))
@@ -86,8 +83,9 @@ def _probabilities(
     mean: Tensor | None = None
     for network, flip in itertools.product(networks, flips):
         axes = [2 + axis for axis in flip]
+        seen = patches.flip(axes) if axes else patches
         with autocast(patches.device, precision):
-            logits = network(patches.flip(axes) if axes else patches)
+            logits = network(seen.contiguous(memory_format=layout_of(network.parameters())))
         logits = logits.float().flip(axes) if axes else logits.float()
         one = torch.softmax(logits, dim=1) if activation == "softmax" else torch.sigmoid(logits)
         mean = one if mean is None else mean.add_(one)

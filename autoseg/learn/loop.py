@@ -34,6 +34,7 @@ from autoseg.learn.state import TrainingState
 from autoseg.learn.step import Outcome, Update
 from autoseg.learn.task import Surroundings, Task, Trained
 from autoseg.learn.team import ALONE, Team
+from autoseg.learn.tuning import tuned
 from planners.contracts import TrainingPlan
 
 __all__ = ["Store", "Task", "Trained", "train"]
@@ -93,6 +94,9 @@ def _run(task: Task, around: Surroundings, state: TrainingState) -> None:
     """Step until the job is done. All else in this module serves these lines."""
     plan, saver = _since_restart(task.training, state), Saver(around.store, task.key, task.training.checkpoint_s)
     update = Update(task.network, plan, around.source.members, around.team)
+    if task.tuned:
+        update = tuned(update, state, around.device)
+        _note(task, state, f"{state.layout}; {state.compiling}", around.notify)
     warn = partial(_warn, task, state, notify=around.notify)
     seconds, waited_s, meter = _clock(state.seconds), state.waited_s, Meter(around.device, state.energy)
     with (
@@ -141,7 +145,7 @@ def _look(task: Task, around: Surroundings, state: TrainingState) -> None:
     if state.ending is None and stands_still(state.looks, state.share):
         state.ending = state.share
         detail = f"{len(state.looks[-1].dice)} monitor cases stand still: the rest of the schedule is hastened"
-        around.notify(Event(stage=task.name, what="note", done=state.step, unit="step", detail=detail))
+        _note(task, state, detail, around.notify)
 
 
 # ---------------------------------------------------------------------------------------------------------- time
@@ -187,12 +191,17 @@ def _outcome(state: TrainingState, device: torch.device) -> Trained:
         looks=tuple(state.looks),
         ended_early=state.ending is not None,
         energy=energy.parts(state.energy, device),
+        execution=f"{state.layout}; {state.compiling}",
     )
 
 
 def _progress(task: Task, state: TrainingState, loss: float) -> Event:
     total = state.step / state.share if state.share > 0 else task.training.steps
     return Event(stage=task.name, done=state.step, total=round(total), unit="step", detail=f"loss {loss:.3f}")
+
+
+def _note(task: Task, state: TrainingState, detail: str, notify: Notify) -> None:
+    notify(Event(stage=task.name, what="note", done=state.step, unit="step", detail=detail))
 
 
 def _warn(task: Task, state: TrainingState, detail: str, notify: Notify) -> None:

@@ -18,6 +18,16 @@ def progress(plan: TrainingPlan, step: int, seconds: float) -> float:
     return min(1.0, max(by_steps, by_time))
 
 
+def left_s(plan: TrainingPlan, step: int, seconds: float, step_s: float) -> float:
+    """Seconds of work that are left, at a pace, until steps or time are used up.
+
+    >>> left_s(TrainingPlan(patch_vox=(8, 8), batch=1, steps=100, seconds=10.0), step=10, seconds=5.0, step_s=0.1)
+    5.0
+    """
+    by_steps = (plan.steps - step) * step_s
+    return by_steps if plan.seconds is None else min(by_steps, plan.seconds - seconds)
+
+
 def learning_rate(plan: TrainingPlan, share: float) -> float:
     """A linear rise over the first ``warmup_share`` of the job, then a fall to zero along the plan's curve.
 

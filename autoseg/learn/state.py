@@ -67,6 +67,8 @@ class TrainingState:
         watch: Over collapse.
         looks: What the monitor cases scored so far.
         energy: Joules taken so far, by where the number comes from.
+        layout: Which order of axes in memory the network is in, and why.
+        compiling: Whether its passes are compiled, and why.
         ending: Share at which they stood still and the rest of the schedule was hastened; None: not yet.
     """
 
@@ -90,6 +92,8 @@ class TrainingState:
     looks: list[Look] = field(default_factory=list)
     ending: float | None = None
     energy: Spent = field(default_factory=dict)
+    layout: str = "memory by the rule for this device"
+    compiling: str = "not compiled"
     curve: list[Point] = field(default_factory=list)
     stretch: Average = field(default_factory=Average)
 
@@ -109,7 +113,10 @@ class TrainingState:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Take over what ``to_dict`` gave."""
+        """Take over what ``to_dict`` gave, with the order that weights and what belongs to them have in memory."""
+        order = networks.layout_of(saved["network"].values())
+        for network in (self.network, self.average):
+            networks.lay(network, order)
         self.network.load_state_dict(saved["network"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.average.load_state_dict(saved["average"])
@@ -164,6 +171,7 @@ class TrainingState:
 _COUNTERS = (
     *("step", "seconds", "share", "waited_s", "updates"),
     *("skipped", "strikes", "rollbacks", "rate_factor", "pieces", "restarts", "restarted_s", "ending"),
+    *("layout", "compiling"),
 )
 
 
@@ -184,10 +192,12 @@ def fresh(
 
 
 def _optimizer(network: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:
+    """Fused where it can be: one pass over each weight, which halves the update of small networks."""
     parameters = list(network.parameters())
+    fused = parameters[0].device.type in ("cpu", "cuda")
     if plan.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, plan.learning_rate, weight_decay=plan.weight_decay)
+        return torch.optim.AdamW(parameters, plan.learning_rate, weight_decay=plan.weight_decay, fused=fused)
     nesterov = plan.momentum > 0
     return torch.optim.SGD(
-        parameters, plan.learning_rate, plan.momentum, weight_decay=plan.weight_decay, nesterov=nesterov
+        parameters, plan.learning_rate, plan.momentum, weight_decay=plan.weight_decay, nesterov=nesterov, fused=fused
     )

@@ -6,7 +6,7 @@ summed over the batch is then summed over each part.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +21,19 @@ from autoseg.learn.state import Outcome, TrainingState
 from autoseg.learn.team import ALONE, Team
 from planners.contracts import NetworkPlan, TrainingPlan
 
+Forward = Callable[[nn.Module, Tensor], list[Tensor]]
+"""A network and images to its supervised logits, full resolution first."""
+
+
+def deep(network: nn.Module, images: Tensor) -> list[Tensor]:
+    """Logits of every supervised level."""
+    return network.forward_deep(images)  # type: ignore[operator]
+
+
+def shallow(network: nn.Module, images: Tensor) -> list[Tensor]:
+    """Logits at full resolution only."""
+    return [network(images)]
+
 
 @dataclass(frozen=True)
 class Update:
@@ -31,12 +44,19 @@ class Update:
         plan: How.
         members: Class indices of each target.
         team: Who else computes samples of the same batch.
+        compiled: ``forward`` for whole batches of full patches, compiled; other sizes are computed without.
     """
 
     network: NetworkPlan
     plan: TrainingPlan
     members: Sequence[Sequence[int]]
     team: Team = ALONE
+    compiled: Forward | None = None
+
+    @property
+    def forward(self) -> Forward:
+        """How the network of the plan is supervised."""
+        return deep if self.network.deep_supervision else shallow
 
     def __call__(self, state: TrainingState, images: Tensor, classes: Tensor, rate: float) -> Outcome:
         """Update the weights once, or leave it out where loss or gradient are no finite numbers.
@@ -52,7 +72,6 @@ class Update:
         """
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        images = images.contiguous(memory_format=networks.layout(images.device, self.network.dimension))
         outcome = self._shared(state, self._fitting(state, images, classes))
         state.scaler.unscale_(state.optimizer)
         norm = nn.utils.clip_grad_norm_(state.network.parameters(), self.plan.gradient_clip)
@@ -67,7 +86,7 @@ class Update:
         """The gradient of the batch, in twice as many pieces whenever memory does not suffice."""
         while True:
             try:
-                return self._gradient(state, images, classes)
+                return self.gradient(state, images, classes)
             except (RuntimeError, MemoryError) as error:
                 if not memory.exhausted(error):
                     raise
@@ -85,23 +104,21 @@ class Update:
         loss, drawn, found = facts.tolist()
         return Outcome(loss, drawn > 0, found > 0)
 
-    def _gradient(self, state: TrainingState, images: Tensor, classes: Tensor) -> Tensor:
+    def gradient(self, state: TrainingState, images: Tensor, classes: Tensor) -> Tensor:
         """Add up the gradient; what it came to as (loss, drawn, found), still on the device: asking waits for it."""
         facts = torch.zeros(3, device=images.device)
+        images = images.contiguous(memory_format=networks.layout_of(state.network.parameters()))
+        whole = state.pieces == 1 and images.shape[2:] == self.plan.patch_vox  # what the compiled form was made for
+        forward = self.compiled if self.compiled is not None and whole else self.forward
         pieces = zip(images.tensor_split(state.pieces), classes.tensor_split(state.pieces), strict=True)
         for some, truth in pieces:
             with autocast(some.device, self.plan.precision):
-                outputs = self._outputs(state.network, some)
+                outputs = forward(state.network, some)
             part = self._loss(outputs, truth) * (len(some) / self.plan.batch)
             state.scaler.scale(part).backward()
             drawn, found = (truth > 0).any(), self._any_foreground(outputs[0].detach())
             facts += torch.stack([part.detach(), drawn.to(part.dtype), found.to(part.dtype)])
         return facts
-
-    def _outputs(self, network: nn.Module, images: Tensor) -> list[Tensor]:
-        if self.network.deep_supervision:
-            return network.forward_deep(images)  # type: ignore[operator]
-        return [network(images)]
 
     def _loss(self, outputs: Sequence[Tensor], classes: Tensor) -> Tensor:
         loss = LOSSES[self.plan.loss]

@@ -28,6 +28,7 @@ class Task:
         seed: Of weights, sampling and augmentation.
         name: Stands in events and messages.
         initial: The first weights; None: drawn from the seed.
+        tuned: Steps are computed as is fastest here and now, see ``learn.tuning``; else two such jobs give equal bits.
     """
 
     network: NetworkPlan
@@ -35,6 +36,7 @@ class Task:
     seed: int
     name: str = "train"
     initial: Mapping[str, Tensor] | None = None
+    tuned: bool = False
 
     @cached_property
     def key(self) -> str:
@@ -91,6 +93,7 @@ class Trained:
         looks: What the monitor cases scored.
         ended_early: They stood still, and the rest of the schedule was hastened.
         energy: What training took, by where the numbers come from.
+        execution: How steps were computed: order of axes in memory, compiled or not, and why.
     """
 
     weights: dict[str, Tensor]
@@ -106,3 +109,4 @@ class Trained:
     looks: tuple[Look, ...]
     ended_early: bool
     energy: tuple[Part, ...]
+    execution: str

@@ -160,7 +160,6 @@ class SegmentationModel:
                 self._networks[configuration.name],
                 prepared,
                 configuration.training.patch_vox,
-                configuration.dimension,
                 "softmax" if exclusive else "sigmoid",
                 configuration.training.augmentation.mirror_axes if mirror else (),
                 self.device,

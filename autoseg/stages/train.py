@@ -41,7 +41,7 @@ from autoseg.volumes.labels import Classes, one_hot
 from autoseg.volumes.preparation import prepare_labels, restore_probabilities
 from autoseg.workspace import JobFolder, PreparedFolder
 
-algorithm_version = 4
+algorithm_version = 5
 
 CACHE_SHARE = 0.4
 """Of the free memory that may hold cases while training."""
@@ -110,6 +110,7 @@ def train(
         monitors=job.monitors,
         monitored=tuple(MonitorPoint(step=look.step, dice=float(np.mean(look.dice))) for look in trained.looks),
         ended_early=trained.ended_early,
+        execution=trained.execution,
         out_of_fold=job.validation,
     )
 
@@ -141,7 +142,8 @@ def follow(
 
 def _task(job: Job) -> loop.Task:
     initial = None if job.start is None else job.start.weights(job.chosen, job.dataset, job.fold, job.seed)
-    return loop.Task(job.chosen.network, job.schedule, job.seed, str(job), initial)
+    tuned = not job.budget.deterministic
+    return loop.Task(job.chosen.network, job.schedule, job.seed, str(job), initial, tuned)
 
 
 def _device(job: Job, team: Team) -> torch.device:
@@ -281,7 +283,6 @@ def _probabilities(
         [network],
         image,
         job.schedule.patch_vox,
-        job.chosen.dimension,
         "softmax" if job.exclusive else "sigmoid",
         (),
         device,

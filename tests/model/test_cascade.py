@@ -46,7 +46,7 @@ def test_the_second_stage_sees_the_masks_of_the_first(made):
     image = np.random.default_rng(0).normal(100, 20, (1, 16, 16, 16)).astype(np.float32)
     prepared = (image - image.mean()) / image.std()
     first, second = (loaded._networks[name] for name in (FIRST, SECOND))
-    settings = (16, 16, 16), 3, "softmax", (), loaded.device, "fp32"
+    settings = (16, 16, 16), "softmax", (), loaded.device, "fp32"
     classes = predict_volume(first, prepared, *settings).argmax(0).astype(np.uint8)
     assert len(np.unique(classes)) > 1
     masks = one_hot(classes, loaded.labels.members)

@@ -112,7 +112,7 @@ def trained(seed, names, cases, settings, previous=None):
 
 
 def predicted(network, image, settings):
-    return predict_volume([network], image, settings["patch_vox"], 3, "softmax", (), CPU, "fp32")
+    return predict_volume([network], image, settings["patch_vox"], "softmax", (), CPU, "fp32")
 
 
 def first_stage_masks(seed, names, low):

@@ -77,6 +77,7 @@ def job(kind="exclusive", dimension=3, **changes):
         precision="fp32",
         throughputs=(),
         step_overhead_s=0.0,
+        deterministic=True,
     )
     dataset = Dataset(
         layout="test",
@@ -192,6 +193,16 @@ def test_interrupted_jobs_go_on_to_the_same_weights(folder, out, tmp_path):
     assert steps[:2] == [5, 6]
     unbroken = train(job(), folder, JobFolder(tmp_path / "other"))
     assert resumed.weights == unbroken.weights
+
+
+def test_a_job_that_need_not_be_repeatable_is_tuned_and_its_record_says_how(folder, out):
+    repeatable = job()
+    tuned = replace(repeatable, budget=repeatable.budget.model_copy(update={"deterministic": False}))
+    notes = []
+    made = train(tuned, folder, out, notify=lambda event: notes.append(event.detail) if event.what == "note" else None)
+    assert notes == [made.execution]
+    assert made.execution.startswith("channels last in memory (the rule for this device")
+    assert train(repeatable, folder, out).execution == made.execution  # done already: nothing is trained again
 
 
 def test_a_cut_checkpoint_falls_back_to_the_one_before(folder, out):
