@@ -10,17 +10,22 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from autoseg.contracts import CaseScore, Interval, LabelSet, Scores, TargetScore, TargetSummary
+from autoseg.contracts import CaseScore, Interval, LabelSet, Means, Scores, TargetScore, TargetSummary
 from autoseg.errors import GeometryError
 from autoseg.volumes import metrics, statistics
 from autoseg.volumes.labels import Classes, Slices, member_mask
+from autoseg.volumes.metrics import METRICS
+from autoseg.volumes.overlap import dice
 from planners.contracts import Spacing
 
 CONVENTION = (
     "A target absent from reference and prediction has no score in that case and is left out of its mean. "
-    "Predicted but absent from the reference, or missed entirely, Dice and NSD are 0; HD95, which would be infinite, "
-    "is then left out. Unannotated voxels are excluded. Means are taken per target over cases, then over targets; "
-    "a target that cannot be scored in any case is null, not averaged. "
+    "Predicted but absent from the reference, or missed entirely, Dice, IoU, NSD and the lesion metrics are 0; "
+    "distances, which would be infinite, are then left out, and so is what would be divided by nothing (sensitivity "
+    "and relative volume error without reference, precision without prediction). Unannotated voxels are excluded; all "
+    "annotated voxels outside the reference are specificity's negatives. Lesions are connected components; one is "
+    "found if any voxel of it is predicted, and panoptic quality matches them at IoU above 0.5. Means are taken per "
+    "target over cases, then over targets; a target that cannot be scored in any case is null, not averaged. "
     f"Intervals are 95 % percentile bootstrap over subjects ({statistics.RESAMPLES} resamples)."
 )
 
@@ -56,20 +61,19 @@ def score_case(
     if labels.ignore_index is not None:
         predicted = np.where(reference == labels.ignore_index, 0, predicted).astype(predicted.dtype)
     boxes = _class_boxes(reference), _class_boxes(predicted)
-    voxel_mm3 = float(np.prod(spacing_mm))
+    annotated = reference.size - _voxels(reference, labels.ignore_index)
     targets = []
     for name, members in zip(labels.targets, labels.members, strict=True):
-        found = _agreement(reference, predicted, boxes, members, spacing_mm, tolerance_mm)
-        targets.append(
-            TargetScore(
-                target=name,
-                dice=found.dice,
-                nsd=found.nsd,
-                hd95_mm=found.hd95_mm,
-                reference_mm3=found.reference_vox * voxel_mm3,
-                predicted_mm3=found.predicted_vox * voxel_mm3,
-            )
+        inside = _box_of(boxes, members)
+        pair = metrics.cropped(
+            member_mask(reference[inside], members),
+            member_mask(predicted[inside], members),
+            spacing_mm,
+            tolerance_mm,
+            annotated_vox=annotated,
+            plane=reference.shape[0] == 1,
         )
+        targets.append(_target_score(name, pair))
     return CaseScore(case=case, subject=subject, targets=tuple(targets))
 
 
@@ -83,7 +87,7 @@ def dice_of(reference: Classes, predicted: Classes, labels: LabelSet) -> tuple[f
     if labels.ignore_index is not None:
         table[labels.ignore_index] = 0
     return tuple(
-        metrics.dice(
+        dice(
             int(table[np.ix_(members, members)].sum()),
             int(table[list(members)].sum()),
             int(table[:, list(members)].sum()),
@@ -111,29 +115,40 @@ def default_tolerance_mm(spacings_mm: Sequence[Spacing]) -> float:
 
 def summarize(cases: Sequence[CaseScore], labels: LabelSet, tolerance_mm: float, seed: int) -> Scores:
     """Means and intervals over scored cases; without cases, every number is null with ``n`` 0."""
-    subjects = [case.subject for case in cases]
-    dice, nsd, hd95 = (
-        score_table([[getattr(target, field) for target in case.targets] for case in cases], len(labels.targets))
-        for field in ("dice", "nsd", "hd95_mm")
-    )
-    targets = tuple(
-        TargetSummary(
-            target=name,
-            dice=to_interval(statistics.interval(dice[:, [t]], subjects, seed)),
-            nsd=to_interval(statistics.interval(nsd[:, [t]], subjects, seed)),
-            hd95_mm=to_interval(statistics.interval(hd95[:, [t]], subjects, seed)),
-            absent=sum(case.targets[t].reference_mm3 == 0 for case in cases),
-        )
-        for t, name in enumerate(labels.targets)
-    )
+    targets, means = summaries(cases, labels.targets, seed)
     return Scores(
         tolerance_mm=tolerance_mm,
         cases=tuple(cases),
         targets=targets,
-        mean_dice=to_interval(statistics.interval(dice, subjects, seed)),
-        mean_nsd=to_interval(statistics.interval(nsd, subjects, seed)),
+        mean_dice=means.dice,
+        mean_nsd=means.nsd,
+        means=means,
         convention=CONVENTION,
     )
+
+
+def summaries(cases: Sequence[CaseScore], targets: Sequence[str], seed: int) -> tuple[tuple[TargetSummary, ...], Means]:
+    """Every metric over scored cases: per target, and the mean over ``targets``."""
+    subjects = [case.subject for case in cases]
+    tables = {
+        name: score_table([[getattr(target, name) for target in case.targets] for case in cases], len(targets))
+        for name in METRICS
+    }
+
+    def estimates(columns: slice) -> dict[str, Interval]:
+        return {
+            name: to_interval(statistics.interval(table[:, columns], subjects, seed)) for name, table in tables.items()
+        }
+
+    return tuple(
+        TargetSummary(
+            target=name,
+            absent=sum(case.targets[t].reference_mm3 == 0 for case in cases),
+            missed=sum(case.targets[t].reference_mm3 > 0 and case.targets[t].predicted_mm3 == 0 for case in cases),
+            **estimates(slice(t, t + 1)),
+        )
+        for t, name in enumerate(targets)
+    ), Means(**estimates(slice(None)))
 
 
 def score_table(rows: Sequence[Sequence[float | None]], targets: int) -> npt.NDArray[np.float64]:
@@ -151,20 +166,23 @@ def _class_boxes(classes: Classes) -> list[Slices | None]:
     return list(ndimage.find_objects(classes))
 
 
-def _agreement(
-    reference: Classes,
-    predicted: Classes,
-    boxes: tuple[list[Slices | None], list[Slices | None]],
-    members: Sequence[int],
-    spacing_mm: Spacing,
-    tolerance_mm: float,
-) -> metrics.Agreement:
-    """Scores of one target, worked out inside the box of its classes in either volume."""
+def _box_of(boxes: Sequence[list[Slices | None]], members: Sequence[int]) -> Slices:
+    """The box around the members of a target in either volume; an empty one where neither has any."""
     inside: Slices | None = None
     for found in boxes:
         for member in members:
             inside = metrics.joint_slices(inside, found[member - 1] if member <= len(found) else None)
-    if inside is None:
-        return metrics.Agreement(None, None, None, 0, 0)
-    truth, guess = member_mask(reference[inside], members), member_mask(predicted[inside], members)
-    return metrics.agreement(truth, guess, spacing_mm, tolerance_mm, plane=reference.shape[0] == 1)
+    return inside or (slice(0), slice(0), slice(0))
+
+
+def _target_score(name: str, pair: metrics.Pair) -> TargetScore:
+    return TargetScore(
+        target=name,
+        reference_mm3=pair.overlap.reference * pair.voxel_mm3,
+        predicted_mm3=pair.overlap.predicted * pair.voxel_mm3,
+        **metrics.measure(pair),
+    )
+
+
+def _voxels(classes: Classes, index: int | None) -> int:
+    return 0 if index is None else int(np.count_nonzero(classes == index))

@@ -17,7 +17,7 @@ from autoseg.postprocessing import segment
 from autoseg.workspace import DatasetFolder, JobFolder
 from planners.contracts import Plan, Spacing
 
-algorithm_version = 1
+algorithm_version = 2
 
 Jobs = Callable[[str, int], JobFolder]
 

@@ -29,7 +29,7 @@ from autoseg.volumes.labels import member_mask
 from autoseg.workspace import ModelFolder, hold
 from planners.contracts import Record
 
-algorithm_version = 2
+algorithm_version = 3
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from autoseg.volumes.labels import Classes
 from autoseg.workspace import DatasetFolder, JobFolder
 from planners.contracts import Plan
 
-algorithm_version = 1
+algorithm_version = 2
 
 Jobs = Callable[[str, int], JobFolder]
 Table = npt.NDArray[np.float64]

@@ -1,9 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 
-from autoseg.contracts import Label, LabelSet
+from autoseg.contracts import Interval, Label, LabelSet, Scores
 from autoseg.errors import GeometryError
 from autoseg.evaluation.scoring import class_counts, dice_of, score_case, summarize
+from autoseg.volumes.metrics import METRICS
 from tests.oof_world import EXCLUSIVE, REGIONS
 
 SPACING = (2.0, 1.0, 1.0)
@@ -89,6 +92,45 @@ def test_summary_per_target_then_overall():
     assert lesion.hd95_mm.n == 1
     assert scores.mean_dice.low <= scores.mean_dice.value <= scores.mean_dice.high
     assert "left out" in scores.convention
+
+
+def test_specificity_knows_the_whole_image_but_not_what_nobody_annotated():
+    truth, guess = reference(), np.roll(reference(), 1, axis=2)
+    organ = score(truth, guess).targets[0]
+    outside = (truth != 1).sum()
+    assert organ.specificity == pytest.approx(1 - ((guess == 1) & (truth != 1)).sum() / outside)
+    truth[0] = IGNORING.ignore_index
+    fewer = score(truth, guess, IGNORING).targets[0]
+    assert fewer.specificity == pytest.approx(1 - ((guess == 1) & (truth != 1)).sum() / (outside - 100))
+
+
+def test_every_metric_is_summed_up_per_target_and_over_targets():
+    missed = np.where(reference() == 2, 1, reference())
+    cases = [score(reference(), guess, case=c, subject=c) for c, guess in zip("ab", (reference(), missed), strict=True)]
+    scores = summarize(cases, EXCLUSIVE, 2.0, seed=0)
+    organ, lesion = scores.targets
+    assert (lesion.missed, organ.missed) == (1, 0)
+    for name in METRICS:
+        values = [value for case in cases if (value := getattr(case.targets[1], name)) is not None]
+        assert getattr(lesion, name).n == len(values), name
+        assert getattr(lesion, name).value == pytest.approx(np.mean(values)), name
+        mean = (getattr(organ, name).value + getattr(lesion, name).value) / 2
+        assert getattr(scores.means, name).value == pytest.approx(mean), name
+    assert (scores.means.dice, scores.means.nsd) == (scores.mean_dice, scores.mean_nsd)
+
+
+def test_scores_of_earlier_versions_are_read_and_what_they_did_not_measure_is_undefined():
+    scores = summarize([score(reference(), reference())], EXCLUSIVE, 2.0, seed=0)
+    known = {"target", "dice", "nsd", "hd95_mm", "reference_mm3", "predicted_mm3", "absent"}
+    earlier = json.loads(scores.model_dump_json(exclude={"means", "groups"}))
+    for entry in (*earlier["targets"], *earlier["cases"][0]["targets"]):
+        for name in entry.keys() - known:
+            del entry[name]
+    read = Scores.model_validate_json(json.dumps(earlier))
+    assert read.mean_dice == scores.mean_dice
+    assert read.targets[0].nsd == scores.targets[0].nsd
+    assert (read.targets[0].iou, read.targets[0].missed, read.means.dice) == (Interval(), None, Interval())
+    assert read.cases[0].targets[0].iou is None
 
 
 def test_a_target_nobody_has_is_null():

@@ -3,7 +3,7 @@ import pytest
 
 from autoseg.volumes import labels
 from autoseg.volumes.components import Cleaning, PieceTable, measure
-from autoseg.volumes.metrics import dice
+from autoseg.volumes.overlap import dice
 
 SPACING = (2.0, 1.0, 1.0)
 RULES = [Cleaning(), Cleaning(True), Cleaning(False, 9.0), Cleaning(False, 0.0, True), Cleaning(True, 9.0, True)]
