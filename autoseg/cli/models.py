@@ -58,18 +58,30 @@ def evaluate(
     references: Annotated[
         Path, typer.Argument(help="Folder of reference masks, or a DICOM tree with masks.", show_default=False)
     ],
+    groups: Annotated[
+        Path | None,
+        typer.Option(help="CSV with a column `case` or `subject` and some to group by, e.g. site: scores per group."),
+    ] = None,
+    tolerance_mm: Annotated[
+        float | None, typer.Option(help="Surface distance NSD forgives. Default: twice the median in-plane spacing.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for all metrics: scores.json, cases.csv, means.csv.", show_default=False)
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Compare masks: Dice, NSD and HD95 per label, with intervals over cases.
+    """Compare masks: Dice, NSD, HD95, volumes, lesions and more per label, with intervals over subjects.
 
     Masks are files of voxels, DICOM-SEG or RTSTRUCT. Structures of DICOM files are compared by name.
     """
+    from autoseg.cli.tables import show_scores
     from autoseg.evaluation import comparison, tables
 
     with shown() as notify:
-        scores = comparison.evaluate(predictions, references, notify=notify)
+        scores = comparison.evaluate(predictions, references, tolerance_mm=tolerance_mm, groups=groups, notify=notify)
+    written = () if out is None else tables.write(scores, out)
     if as_json:
         typer.echo(scores.model_dump_json(indent=1))
         return
-    typer.echo(tables.to_table(scores).to_string(index=False))
-    typer.echo(f"\n{tables.summary(scores).to_string(index=False)}\n\n{scores.convention}")
+    show_scores(scores)
+    typer.echo(f"written to {out}: {', '.join(written)}" if written else "--out FOLDER writes all metrics of all cases")

@@ -1,6 +1,7 @@
 """Records as tables for a terminal."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -9,10 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autoseg.contracts import AuditEntry, DryRun
+from autoseg.contracts import AuditEntry, DryRun, Scores
 from planners.contracts import ConfigurationName, Plan
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from autoseg.inspection import Inspection
 
 WIDTH_IN_A_FILE = 160
@@ -61,6 +64,34 @@ def show_inspection(source: str, found: "Inspection") -> None:
         console.print(table)
     for file, why in zip(found.left_over, found.left_over_because, strict=True):
         console.print(Text(f"left over: {json.dumps(file, ensure_ascii=False)}: {_on_one_line(why)}"))
+
+
+def show_scores(scores: Scores) -> None:
+    """Print the scores of single cases, or the lowest of many; means with intervals, by group too; the convention."""
+    from autoseg.evaluation import tables
+
+    console = _console()
+    single, every = tables.lowest(scores), sum(len(case.targets) for case in scores.cases)
+    console.print(_printed(single, "Cases" if len(single) == every else f"Cases: the lowest {len(single)} of {every}"))
+    console.print(_printed(tables.summary(scores), "Means over cases"))
+    for grouping in tables.groupings(scores):
+        console.print(_printed(grouping, f"Means over targets, by {grouping.columns[0]}"))
+    console.print(Text(scores.convention))
+
+
+def _printed(frame: "DataFrame", title: str) -> Table:
+    table = Table(title=Text(title), title_justify="left")
+    for column in frame.columns:
+        table.add_column(Text(_on_one_line(column)))
+    for row in frame.itertuples(index=False):
+        table.add_row(*(Text(_on_one_line(_cell(value))) for value in row))
+    return table
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "-" if math.isnan(value) else f"{value:.4g}"
+    return str(value)
 
 
 def _on_one_line(text: str) -> str:

@@ -3,10 +3,11 @@
 Files belong together by name without suffix. Both are brought to canonical orientation first, so a prediction stored
 with other axes, or in another format, than its reference is still compared voxel by voxel; one that lies on another
 grid is an error, never resampled. Where either side is DICOM structures, both are compared by the names of structures
-(``named_comparison``). Each file is its own subject, but for a DICOM tree, which names its subjects.
+(``named_comparison``). Each file is its own subject, unless a table of groups, or a DICOM tree, names subjects.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ import numpy.typing as npt
 
 from autoseg import formats
 from autoseg.contracts import CaseScore, Label, LabelSet, Scores
-from autoseg.errors import GeometryError, LabelError
+from autoseg.errors import GeometryError, LabelError, UsageError
 from autoseg.evaluation import named_comparison
-from autoseg.evaluation.mask_pairs import paired
+from autoseg.evaluation.groups import read as read_groups
+from autoseg.evaluation.mask_pairs import Pair, of_subject, paired
 from autoseg.evaluation.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.events import Event, Notify, silent
 from autoseg.labelling import colours_as_values
@@ -33,6 +35,7 @@ def evaluate(
     labels: LabelSet | None = None,
     *,
     tolerance_mm: float | None = None,
+    groups: Path | None = None,
     seed: int = 0,
     notify: Notify = silent,
 ) -> Scores:
@@ -43,32 +46,25 @@ def evaluate(
         references: A folder of masks, one mask, or a DICOM tree with masks; each must have a prediction.
         labels: What the values mean; None: every value but 0 in the references is a label of its own.
         tolerance_mm: Surface distance that NSD forgives; None: twice the median in-plane spacing of the references.
+        groups: A table of groups and subjects (see ``autoseg.evaluation.groups``).
         seed: Of the bootstrap.
-        notify: Told of each case, and warned of predictions without reference.
+        notify: Told of each case, and warned of predictions without reference and of cases without group.
 
     Raises:
-        UsageError: A path does not exist or holds no masks, or references have no prediction.
+        UsageError: A path does not exist or holds no masks, references have no prediction, or no such tolerance.
         UnreadableFile: A file cannot be read.
         GeometryError: A prediction does not lie on its reference's grid.
         LabelError: A file holds values that are no labels.
+        DataError: The table of groups cannot be used.
     """
+    if tolerance_mm is not None and not 0 <= tolerance_mm < math.inf:
+        raise UsageError(f"a tolerance of {tolerance_mm} mm: expected a distance from 0 on, e.g. 2")
     pairs = paired(predictions, references, notify)
-    if labels is None and any(masks.named for pair in pairs.values() for masks in pair):
-        return named_comparison.compare(pairs, tolerance_mm, seed, notify)
-    values: set[int] = set()
-    spacings = []
-    for _, reference in pairs.values():
-        array, grid = _read(reference.file)
-        spacings.append(grid.spacing_mm)
-        if labels is None:
-            values |= _values(array, reference.file)
-    labels = labels or infer_labels(values)
-    tolerance_mm = default_tolerance_mm(spacings) if tolerance_mm is None else tolerance_mm
-    scores = []
-    for done, (case, (prediction, reference)) in enumerate(pairs.items(), start=1):
-        scores.append(_score(case, prediction.file, reference.file, labels, tolerance_mm))
-        notify(Event(stage="evaluate", done=done, total=len(pairs), unit="cases", detail=case))
-    return summarize(scores, labels, tolerance_mm, seed)
+    if groups is None:
+        return _compared(pairs, labels, tolerance_mm, seed, notify)
+    found = read_groups(groups, {case: reference.case.subject for case, (_, reference) in pairs.items()}, notify)
+    pairs = {case: (prediction, of_subject(ref, found.subjects[case])) for case, (prediction, ref) in pairs.items()}
+    return found.added_to(_compared(pairs, labels, tolerance_mm, seed, notify), seed)
 
 
 def infer_labels(values: Iterable[int]) -> LabelSet:
@@ -84,6 +80,27 @@ def infer_labels(values: Iterable[int]) -> LabelSet:
     if not found:
         raise LabelError("the references hold nothing but 0, so there is nothing to compare; check the folder")
     return LabelSet(labels=tuple(Label(name=f"label_{value}", value=value) for value in found))
+
+
+def _compared(
+    pairs: Mapping[str, Pair], labels: LabelSet | None, tolerance_mm: float | None, seed: int, notify: Notify
+) -> Scores:
+    if labels is None and any(masks.named for pair in pairs.values() for masks in pair):
+        return named_comparison.compare(pairs, tolerance_mm, seed, notify)
+    values: set[int] = set()
+    spacings = []
+    for _, reference in pairs.values():
+        array, grid = _read(reference.file)
+        spacings.append(grid.spacing_mm)
+        if labels is None:
+            values |= _values(array, reference.file)
+    labels = labels or infer_labels(values)
+    tolerance_mm = default_tolerance_mm(spacings) if tolerance_mm is None else tolerance_mm
+    scores = []
+    for done, (case, pair) in enumerate(pairs.items(), start=1):
+        scores.append(_score(case, pair, labels, tolerance_mm))
+        notify(Event(stage="evaluate", done=done, total=len(pairs), unit="cases", detail=case))
+    return summarize(scores, labels, tolerance_mm, seed)
 
 
 def _read(path: Path) -> tuple[npt.NDArray[Any], geometry.Grid]:
@@ -105,7 +122,8 @@ def _values(array: npt.NDArray[Any], path: Path) -> set[int]:
     return {int(value) for value in found}
 
 
-def _score(case: str, prediction: Path, reference: Path, labels: LabelSet, tolerance_mm: float) -> CaseScore:
+def _score(case: str, pair: Pair, labels: LabelSet, tolerance_mm: float) -> CaseScore:
+    prediction, reference = (masks.file for masks in pair)
     (guess, guess_grid), (truth, truth_grid) = _read(prediction), _read(reference)
     agreement = geometry.compare(truth_grid, guess_grid)
     if agreement.kind not in ("same", "offset"):
@@ -114,7 +132,8 @@ def _score(case: str, prediction: Path, reference: Path, labels: LabelSet, toler
             f"{guess_grid.spacing_mm} mm, expected {truth.shape} and {truth_grid.spacing_mm} mm; resample it first"
         )
     classes = [_classes(array, path, labels) for array, path in ((truth, reference), (guess, prediction))]
-    return score_case(classes[0], classes[1], labels, truth_grid.spacing_mm, tolerance_mm, case, case)
+    subject = pair[1].case.subject
+    return score_case(classes[0], classes[1], labels, truth_grid.spacing_mm, tolerance_mm, case, subject)
 
 
 def _classes(array: npt.NDArray[Any], path: Path, labels: LabelSet) -> npt.NDArray[np.unsignedinteger]:

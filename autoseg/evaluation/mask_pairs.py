@@ -45,7 +45,16 @@ class Masks:
         return bool(self.case.structures) or formats.holds_structures(self.file)
 
 
-def paired(predictions: Path, references: Path, notify: Notify) -> dict[str, tuple[Masks, Masks]]:
+Pair = tuple[Masks, Masks]
+"""Prediction and reference."""
+
+
+def of_subject(masks: Masks, subject: str) -> Masks:
+    """The same masks, of a case of this subject."""
+    return Masks(masks.root, masks.case.model_copy(update={"subject": subject}))
+
+
+def paired(predictions: Path, references: Path, notify: Notify) -> dict[str, Pair]:
     """Prediction and reference of each case. Two single files belong together whatever they are called.
 
     Raises:

@@ -8,7 +8,7 @@ import numpy as np
 from autoseg.contracts import CaseScore, Label, LabelSet, Scores, TargetScore
 from autoseg.errors import LabelError
 from autoseg.evaluation import named_masks
-from autoseg.evaluation.mask_pairs import Masks
+from autoseg.evaluation.mask_pairs import Pair
 from autoseg.evaluation.named_masks import Named, key
 from autoseg.evaluation.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.events import Event, Notify
@@ -17,9 +17,6 @@ from autoseg.volumes.geometry import Grid
 from autoseg.volumes.labels import Classes
 
 _LISTED = 8
-
-Pair = tuple[Masks, Masks]
-"""Prediction and reference."""
 
 
 @dataclass(frozen=True)

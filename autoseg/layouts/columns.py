@@ -49,7 +49,7 @@ def of(table: Table, files: "Files") -> Columns:
         labels = [name for name in with_files if not _IMAGE.match(plain(name)) and files.masks_in(table, name)]
     images = [name for name in with_files if name not in labels]
     named = [name for name in images if _IMAGE.match(plain(name))]
-    facts = {role: _first(table.columns, pattern, with_files) for role, pattern in _FACTS.items()}
+    facts = {role: called([name for name in table.columns if name not in with_files], role) for role in _FACTS}
     case = facts["case"] or next((name for name in images if _FACTS["case"].match(plain(name)) and named), None)
     return Columns(
         images=tuple(name for name in images if name != case),
@@ -62,8 +62,13 @@ def of(table: Table, files: "Files") -> Columns:
     )
 
 
-def _first(columns: Sequence[str], pattern: re.Pattern[str], taken: Sequence[str]) -> str | None:
-    return next((name for name in columns if name not in taken and pattern.match(plain(name))), None)
+def called(columns: Sequence[str], role: str) -> str | None:
+    """The first column whose name says that it is for this: case, subject, channel, structure or part.
+
+    >>> called(["Site", "Patient ID"], "subject")
+    'Patient ID'
+    """
+    return next((name for name in columns if _FACTS[role].match(plain(name))), None)
 
 
 def filled(cell: str) -> bool:

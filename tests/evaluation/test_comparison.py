@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import nibabel
 import numpy as np
 import pytest
@@ -8,32 +6,12 @@ from PIL import Image
 from autoseg.contracts import Label, LabelSet
 from autoseg.errors import GeometryError, LabelError, UsageError
 from autoseg.evaluation.comparison import evaluate, infer_labels
-from autoseg.evaluation.tables import summary, to_table
-
-AFFINE = np.diag([-0.8, -0.8, 3.0, 1.0])
-
-
-def mask(shift: int = 0) -> np.ndarray:
-    """Axes (x, y, z), as NIfTI stores them: a block of value 4 with a core of value 7."""
-    array = np.zeros((16, 14, 8), dtype=np.uint8)
-    array[4 + shift : 12 + shift, 3:11, 2:6] = 4
-    array[6 + shift : 8 + shift, 5:8, 3:5] = 7
-    return array
-
-
-def write(folder: Path, name: str, array: np.ndarray, affine: np.ndarray = AFFINE) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    nibabel.Nifti1Image(array, affine).to_filename(folder / name)
-    return folder / name
+from tests.evaluation.folders import AFFINE, mask, pairs, write
 
 
 @pytest.fixture
 def folders(tmp_path):
-    predictions, references = tmp_path / "predictions", tmp_path / "references"
-    for index, shift in enumerate((0, 2)):
-        write(references, f"case_{index}.nii.gz", mask())
-        write(predictions, f"case_{index}.nii.gz", mask(shift))
-    return predictions, references
+    return pairs(tmp_path, (0, 2))
 
 
 def test_labels_come_from_the_references(folders):
@@ -46,23 +24,6 @@ def test_labels_come_from_the_references(folders):
     assert second.targets[1].hd95_mm == pytest.approx(1.6)
     assert first.targets[1].reference_mm3 == pytest.approx(2 * 3 * 2 * 0.8 * 0.8 * 3.0)
     assert scores.mean_dice.n == 2
-
-
-def test_the_table_has_a_row_per_case_and_target(folders):
-    table = to_table(evaluate(*folders))
-    assert table.shape == (4, 8)
-    assert table.loc[0, ["case", "target", "dice"]].tolist() == ["case_0", "label_4", 1.0]
-    assert table["hd95_mm"].dtype == np.float64
-
-
-def test_the_summary_has_a_row_per_target_and_one_for_their_mean(folders):
-    scores = evaluate(*folders)
-    rows = summary(scores)
-    assert rows["target"].tolist() == ["label_4", "label_7", "mean"]
-    assert rows["n"].tolist() == [2, 2, 2]
-    mean = scores.mean_dice
-    assert rows["dice"].iloc[-1] == f"{mean.value:.4f} ({mean.low:.4f} to {mean.high:.4f})"
-    assert "nsd at 1.6 mm" in rows
 
 
 def test_given_labels_name_the_targets_and_leave_the_unannotated_out(folders):
