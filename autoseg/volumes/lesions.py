@@ -21,6 +21,7 @@ from scipy import ndimage
 from autoseg.volumes.labels import FULL, Mask
 
 MATCHING_IOU = 0.5
+Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,21 +71,26 @@ def match(reference: Mask, predicted: Mask) -> Lesions:
     (truth, reference_count), (guess, predicted_count) = (
         ndimage.label(mask, structure=FULL) for mask in (reference, predicted)
     )
-    shared = reference & predicted
-    codes = truth[shared].astype(np.int64) * (predicted_count + 1) + guess[shared]
-    pairs, overlap = np.unique(codes, return_counts=True)
+    pairs, voxels = _occurring(truth.astype(np.int64) * (predicted_count + 1) + guess, reference_count, predicted_count)
     one, other = np.divmod(pairs, predicted_count + 1)
-    sizes = _sizes(truth, reference_count)[one] + _sizes(guess, predicted_count)[other]
-    iou = overlap / (sizes - overlap)
+    sizes = np.bincount(one, voxels)[one] + np.bincount(other, voxels)[other]
+    touching = (one > 0) & (other > 0)
+    iou = (voxels / (sizes - voxels))[touching]
     return Lesions(
         reference=reference_count,
         predicted=predicted_count,
-        found=len(np.unique(one)),
-        extra=predicted_count - len(np.unique(other)),
+        found=len(np.unique(one[touching])),
+        extra=predicted_count - len(np.unique(other[touching])),
         matched_iou=iou[iou > MATCHING_IOU],
     )
 
 
-def _sizes(numbers: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int64]:
-    """Voxels of each number, from 0."""
-    return np.bincount(numbers.ravel(), minlength=count + 1)
+def _occurring(codes: Counts, reference_count: int, predicted_count: int) -> tuple[Counts, Counts]:
+    """The pairs of numbers that occur, background being 0, and their voxels."""
+    possible = (reference_count + 1) * (predicted_count + 1)
+    if possible > codes.size:  # noise: sorting takes less room than counting what does not occur
+        found, voxels = np.unique(codes, return_counts=True)
+        return found, voxels
+    counts = np.bincount(codes.ravel(), minlength=possible)
+    found = np.flatnonzero(counts)
+    return found, counts[found]

@@ -49,7 +49,8 @@ class Distances:
         """The larger of the two directed percentiles: 100 is the Hausdorff distance, 95 its usual robust form."""
         if not self._points:
             return None
-        return max(float(np.percentile(side, percentile)) for side in (self.to_reference, self.to_predicted))
+        sides = self.to_reference, self.to_predicted
+        return max(float(side.max() if percentile == 100 else np.percentile(side, percentile)) for side in sides)
 
     def average_mm(self) -> float | None:
         """Average symmetric surface distance (ASSD): the mean over all surface voxels of both masks."""
@@ -86,10 +87,10 @@ def surface(mask: Mask, *, plane: bool) -> Mask:
     """The surface voxels of a mask (z, y, x); of a plane, its outline."""
     inner = mask.copy()
     for axis in (1, 2) if plane else (0, 1, 2):
-        along, inside = np.moveaxis(mask, axis, 0), np.moveaxis(inner, axis, 0)
+        along, inside = mask.swapaxes(0, axis), inner.swapaxes(0, axis)
         inside[1:] &= along[:-1]
         inside[:-1] &= along[1:]
-        inside[[0, -1]] = False
+        inside[0] = inside[-1] = False
     return mask & ~inner
 
 

@@ -52,3 +52,13 @@ def test_corners_connect():
 def test_no_lesions_have_no_score():
     nothing = lesions.match(row(), row())
     assert (nothing.f1(), nothing.panoptic_quality(), nothing.recognition_quality()) == (None, None, None)
+
+
+def test_many_lesions_of_which_few_meet():
+    """More pairs are possible than there are voxels."""
+    grid = np.zeros((1, 40, 40), dtype=bool)
+    grid[:, ::2, ::2] = True
+    shifted = np.roll(grid, 1, axis=2)
+    shifted[0, 0, :2] = True
+    found = lesions.match(grid, shifted)
+    assert (found.reference, found.found, found.extra) == (400, 1, found.predicted - 1)
