@@ -6,7 +6,8 @@ DATA holds the data sets' folders; nnU-Net's environment comes from ``python -m 
 ``autoseg``; ``nnunet``, with its defaults, which on a CPU means fp32; ``nnunet_bf16``, the same under autocast. Each
 trains fold 0 of the committed splits for the same minutes, preparation not counted, one after another, seed by seed.
 Minutes are counted out in steps, at a speed that is measured before the first cell, when the machine should be idle.
-A cell that is done is only read; one that was killed is made again. Cells of peers are kept, and looked for, in PEERS.
+A cell that is done is only read; of one that was killed, nnU-Net's is made again, and ours goes on. Give each device an
+OUT and a PEERS of its own. Cells of peers are kept, and looked for, in PEERS.
 """
 
 import argparse
@@ -32,6 +33,7 @@ def main() -> None:
     asked.add_argument("--contenders", default=",".join(CONTENDERS))
     asked.add_argument("--minutes", type=float, help="of training; default: 20 for hippocampus, 15 for nuclei")
     asked.add_argument("--seeds", default="1,2,3")
+    asked.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     asked.add_argument("--peers", type=Path, default=KEPT, help="where cells of peers are kept")
     asked.add_argument("--venv", type=Path, default=default_folder(), help="nnU-Net's environment")
     options = asked.parse_args()
@@ -39,7 +41,7 @@ def main() -> None:
     for name in options.tasks.split(","):
         task = TASKS[name]
         minutes = options.minutes or task.minutes
-        blank = Entry(task, minutes, 0, options.data.resolve(), options.venv, options.out.resolve())
+        blank = Entry(task, minutes, 0, options.data.resolve(), options.venv, options.out.resolve(), options.device)
         entries = [replace(blank, seed=int(seed)) for seed in options.seeds.split(",")]
         contenders = options.contenders.split(",")
         cells = [made(entry, who, options.peers) for entry in entries for who in contenders]

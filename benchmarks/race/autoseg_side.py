@@ -72,12 +72,14 @@ class Side:
         data: Folder that holds it.
         minutes: Of training.
         out: Everything that is made for this data set and time goes here.
+        device: ``cpu`` or ``cuda``.
     """
 
     task: Task
     data: Path
     minutes: float
     out: Path
+    device: str = "cpu"
 
     @property
     def workspace(self) -> Workspace:
@@ -90,7 +92,7 @@ class Side:
         if not path.exists():
             shutil.rmtree(self.workspace.path, ignore_errors=True)  # with a budget that nobody watched being measured
             spacious = SPARE_HOURS + FOLDS * self.minutes / 60 / TRAINING_SHARE
-            asked = Settings(device="cpu", hours=spacious, splits=str(self.task.splits))
+            asked = Settings(device=self.device, hours=spacious, splits=str(self.task.splits))
             with pipeline.opened(self.workspace.path, self.data / self.task.folder, asked, notify=_tell) as row:
                 records.write(path, self._decided(row))
         return records.read(path, Setup)
@@ -100,14 +102,15 @@ class Side:
         path = self.out / "tuned.json"
         if not path.exists():
             load_before, watch = cell.load(), cell.Watch()
-            step_s = pace.step_s(setup.planned, self.source(setup), 60 * self.minutes * TIMING_SHARE)
+            seconds = 60 * self.minutes * TIMING_SHARE
+            step_s = pace.step_s(setup.planned, self.source(setup), seconds, torch.device(self.device))
             loads = {"load_before": load_before, "load_after": cell.load()}
             records.write(path, Tuned(step_s=step_s, **loads, others_share=watch.others_share()))
         return records.read(path, Tuned)
 
     def source(self, setup: Setup) -> CaseSource:
         """The cases that train."""
-        devices.prepare(torch.device("cpu"), deterministic=False)
+        devices.prepare(torch.device(self.device), deterministic=False)
         return train.source(self._job(setup, setup.planned, seed=0), self.workspace.prepared)
 
     def train(self, setup: Setup, configuration: Configuration, steps: int, seed: int, work: Path) -> TrainedModel:
@@ -118,9 +121,9 @@ class Side:
             configuration: What to train: as planned, or changed in what needs no other preparation.
             steps: All of its schedule.
             seed: Of weights, sampling and augmentation.
-            work: Emptied first; gets the job's folder, and ``masks/``.
+            work: Gets the job's folder, where one that was killed goes on, and ``masks/``.
         """
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(work / "masks", ignore_errors=True)
         counted = configuration.training.model_copy(update={"seconds": None, "steps": steps})
         job = self._job(setup, configuration.model_copy(update={"training": counted}), seed)
         model = train.train(job, self.workspace.prepared, JobFolder(work / "job"))

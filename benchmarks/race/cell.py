@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import psutil
+import torch
 
 from autoseg import machine
 from autoseg.contracts import Scores
@@ -26,6 +27,7 @@ class Machine(Record):
     processor: str
     cores: int
     system: str
+    accelerator: str = ""  # empty: the processor trains
 
 
 class Cell(Record):
@@ -66,9 +68,14 @@ def settings(**values: object) -> tuple[Setting, ...]:
     return tuple(Setting(name=name, value=str(value)) for name, value in values.items())
 
 
-def this_machine() -> Machine:
-    """The machine at hand."""
-    return Machine(processor=_processor(), cores=machine.cores(), system=f"{platform.system()} {platform.machine()}")
+def this_machine(device: str) -> Machine:
+    """The machine at hand, with what trains on it: ``cpu`` or ``cuda``."""
+    return Machine(
+        processor=_processor(),
+        cores=machine.cores(),
+        system=f"{platform.system()} {platform.machine()}",
+        accelerator=torch.cuda.get_device_name() if device == "cuda" else "",
+    )
 
 
 class Watch:

@@ -24,11 +24,13 @@ class Entry:
     data: Path
     venv: Path
     out: Path
+    device: str = "cpu"
 
 
 def autoseg(entry: Entry) -> Cell:
     """Our own plan and training."""
-    side = Side(entry.task, entry.data, entry.minutes, entry.out / f"{entry.task.name}-{OURS}-{entry.minutes:g}min")
+    out = entry.out / f"{entry.task.name}-{OURS}-{entry.minutes:g}min"
+    side = Side(entry.task, entry.data, entry.minutes, out, entry.device)
     setup = side.setup()
     return trained(side, setup, side.tuned(setup), Variation(OURS, setup.planned), entry.seed)
 
@@ -36,7 +38,7 @@ def autoseg(entry: Entry) -> Cell:
 def nnunet(entry: Entry, *, bf16: bool) -> Cell:
     """nnU-Net with its defaults, or under autocast."""
     name = "nnunet_bf16" if bf16 else "nnunet"
-    peer = Peer(entry.task, entry.data, entry.venv, entry.out / f"{entry.task.name}-nnunet")
+    peer = Peer(entry.task, entry.data, entry.venv, entry.out / f"{entry.task.name}-nnunet", entry.device)
     peer.prepare()
     tuned = peer.tuned(entry.minutes, bf16)
     loading = tuned.tried[0]
@@ -49,7 +51,7 @@ def nnunet(entry: Entry, *, bf16: bool) -> Cell:
         minutes=entry.minutes,
         seed=entry.seed,
         started=started,
-        machine=cell.this_machine(),
+        machine=cell.this_machine(entry.device),
         load_before=tuned.load_before,
         load_after=tuned.load_after,
         others_share=tuned.others_share,
@@ -61,7 +63,7 @@ def nnunet(entry: Entry, *, bf16: bool) -> Cell:
         settings=cell.settings(
             configuration=entry.task.configuration,
             features=tuple(told["features"]),
-            precision="bf16 autocast" if bf16 else "fp32",
+            precision="bf16 autocast" if bf16 else "fp16 autocast" if entry.device == "cuda" else "fp32",
             epochs=told["epochs"],
             loader_processes=loading.processes,
             threads=loading.threads,

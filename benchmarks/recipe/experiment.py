@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from autoseg import records
 from benchmarks.race import cell, pace
 from benchmarks.race.autoseg_cell import Variation, trained
@@ -70,7 +72,11 @@ class Experiment:
 
     def _ratio(self, phase: Configuration) -> float:
         base = self.setup.planned
-        return 1.0 if same_work(phase, base) else pace.ratio(phase, base, self.side.source(self.setup), TIMED_S)
+        return (
+            1.0
+            if same_work(phase, base)
+            else pace.ratio(phase, base, self.side.source(self.setup), TIMED_S, torch.device("cpu"))
+        )
 
     def cell(self, variant: str, seed: int) -> Cell:
         """Trained and scored, unless it is there."""

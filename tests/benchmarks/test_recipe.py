@@ -3,6 +3,7 @@
 from math import prod
 
 import pytest
+import torch
 
 from autoseg import records
 from autoseg.contracts import CaseScore, Interval, Scores, TargetScore
@@ -20,6 +21,8 @@ from planners.validation import flaws
 from tests.learn.tiny import source
 from tests.stages.test_train import job
 from tests.strategies import budget, fingerprint
+
+CPU = torch.device("cpu")
 
 HIPPOCAMPUS = fingerprint(((36, 50, 35),) * 160, names=("Anterior", "Posterior"))
 NUCLEI = fingerprint(
@@ -88,9 +91,9 @@ def test_more_patches_take_longer_and_the_same_the_same(monkeypatch):
     base = planned.model_copy(update={"training": tiny, "network": network})
     larger = base.model_copy(update={"training": tiny.model_copy(update={"batch": 8})})
     cases = source(members=((1,), (2,)), shape=(18, 18, 18))
-    assert pace.ratio(larger, base, cases, seconds=0.2) > 1.5
-    assert 0.5 < pace.ratio(base, base, cases, seconds=0.2) < 2.0
-    assert pace.step_s(base, cases, seconds=0.2) > 0
+    assert pace.ratio(larger, base, cases, 0.2, CPU) > 1.5
+    assert 0.5 < pace.ratio(base, base, cases, 0.2, CPU) < 2.0
+    assert pace.step_s(base, cases, 0.2, CPU) > 0
 
 
 def test_a_kept_cell_of_another_meaning_is_refused(tmp_path):
