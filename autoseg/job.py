@@ -10,6 +10,9 @@ from autoseg.finetuning import Start
 from autoseg.volumes.preparation import Geometry
 from planners.contracts import Budget, Configuration, Plan, TrainingPlan
 
+MIRROR_SHARE = 0.05
+"""Of the predicted training time of a fold: as much may be spent on predicting its cases with mirrored copies."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -74,6 +77,17 @@ class Job:
         """The configuration's training plan under this job's time limit."""
         plan = self.chosen.training
         return plan if self.seconds is None else plan.model_copy(update={"seconds": self.seconds})
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether validation cases are also predicted with mirrored copies, so that selection can tell what they bring.
+
+        Only where training mirrors too, and where that is predicted to cost little. Alike for all folds, and known from
+        the plan alone: no clock decides what a selection may choose from.
+        """
+        axes, cost = self.schedule.augmentation.mirror_axes, self.chosen.cost
+        cases = len(self.dataset.development) / max(1, len(self.dataset.split.folds))
+        return bool(axes) and 2 ** len(axes) * cases * cost.case_inference_s <= MIRROR_SHARE * cost.fold_training_s
 
     def geometry(self, case: str) -> Geometry:
         """How a case was prepared for this configuration.

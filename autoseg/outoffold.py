@@ -80,17 +80,27 @@ def read_cropped(path: Path) -> OutOfFold:
     (z0, z1), (y0, y1), (x0, x1) = box.tolist()
     if probabilities.shape[1:] != (z1 - z0, y1 - y0, x1 - x0):
         raise UnreadableFile(path, f"probabilities {probabilities.shape} do not fill the box {box.tolist()}", _ANEW)
+    wrong = int(np.count_nonzero(~((probabilities >= 0) & (probabilities <= 1))))
+    if wrong:
+        raise UnreadableFile(path, f"{wrong} of {probabilities.size} values are no probabilities from 0 to 1", _ANEW)
     return OutOfFold(probabilities, ((z0, z1), (y0, y1), (x0, x1)))
 
 
-def read_job(job: JobFolder, configuration: str, fold: int, case: str) -> OutOfFold:
+def read_job(job: JobFolder, configuration: str, fold: int, case: str, *, mirrored: bool = False) -> OutOfFold:
     """Read what the job (configuration, fold) predicted of one of its validation cases.
+
+    Args:
+        job: Its folder.
+        configuration: Its name, for the message.
+        fold: Its fold, likewise.
+        case: A validation case of the fold.
+        mirrored: The prediction that is averaged over mirrored copies.
 
     Raises:
         DataError: The file is missing or damaged; the message names case, job and file.
     """
     try:
-        return read_cropped(job.out_of_fold(case))
+        return read_cropped(job.out_of_fold(case, mirrored=mirrored))
     except UnreadableFile as error:
         raise DataError(f"case {case}, job {configuration}/fold_{fold}: {error}") from error
 
