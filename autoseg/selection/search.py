@@ -11,8 +11,6 @@ the clock.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from autoseg.selection import nnunet
 from autoseg.selection.evidence import Evidence, Rows
 from autoseg.selection.finalists import Choice, Finalist
@@ -135,8 +133,3 @@ def _simplest(tried: list[Tried]) -> Tried:
     enough = max(each.mean_dice for each in tried) - TIE
     good = (each for each in tried if each.mean_dice >= enough)
     return min(good, key=lambda each: (each.recipe.knobs, each.recipe.strength, -each.mean_dice))
-
-
-def rows_without(evidence: Evidence, fold: int | None) -> Rows:
-    """The cases that a search sees: all, or those of the other folds."""
-    return np.flatnonzero(evidence.folds != fold) if fold is not None else np.arange(len(evidence.cases))

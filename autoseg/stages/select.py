@@ -17,7 +17,6 @@ import numpy as np
 from autoseg import records
 from autoseg.contracts import (
     BiasStrength,
-    Dataset,
     Interval,
     Member,
     NestedTarget,
@@ -30,7 +29,7 @@ from autoseg.events import Notify, silent
 from autoseg.evaluation.scoring import summarize, to_interval
 from autoseg.selection import nnunet
 from autoseg.selection.choice import explain
-from autoseg.selection.crossfit import Found, Nested, crossfit
+from autoseg.selection.crossfit import Found, Measured, crossfit
 from autoseg.selection.evidence import Evidence, gather
 from autoseg.selection.finalists import Choice, pipeline_of
 from autoseg.selection.journal import Journal
@@ -84,8 +83,8 @@ def select(
         return _untested(plan, validations, "no target occurs in any validation case")
     journal = Journal(trials, _identity(evidence, validation, seed, effort))
     tolerance_mm = next(iter(validations.values())).tolerance_mm
-    found = crossfit(store, evidence, journal, tolerance_mm, seed, notify, effort)
-    return _decide(store.dataset, evidence, validations, found, seed)
+    measured = Measured(store, evidence, tolerance_mm)
+    return _record(measured, validations, crossfit(measured, journal, seed, notify, effort), seed)
 
 
 def _identity(evidence: Evidence, validation: Validation, seed: int, effort: Effort) -> str:
@@ -94,22 +93,15 @@ def _identity(evidence: Evidence, validation: Validation, seed: int, effort: Eff
     return hashlib.sha256(repr(known).encode()).hexdigest()
 
 
-def _decide(
-    dataset: Dataset, evidence: Evidence, validations: Mapping[str, Scores], found: Found, seed: int
-) -> Selection:
-    """Ship the search's choice if it is worth it, else the default."""
-    outcome = found.outcome
-    nowhere = np.full(evidence.occurs.shape, np.nan)
-    nested = found.nested or Nested(nowhere, nowhere, nowhere)
-    gain = statistics.paired_interval(nested.chosen, nested.default, evidence.subjects, seed)
-    better = outcome.chosen != outcome.default and gain.low is not None and gain.low > 0
-    ships, table = (outcome.chosen, nested.chosen) if better else (outcome.default, nested.default)
-    pipeline = pipeline_of(evidence.space, ships.choice)
-    over_nnunet = statistics.paired_interval(table, nested.nnunet, evidence.subjects, seed)
+def _record(measured: Measured, validations: Mapping[str, Scores], found: Found, seed: int) -> Selection:
+    """What was found and how good it is, as a record."""
+    evidence, outcome, ships = measured.evidence, found.outcome, found.ships.choice
+    space, labels = evidence.space, evidence.space.labels
+    pipeline = pipeline_of(space, ships)
     every = np.arange(len(evidence.cases))
     oof = validations[pipeline.members[0].configuration]
-    if better:
-        oof = summarize(found.exact.scores(ships.choice, every), dataset.labels, oof.tolerance_mm, seed)
+    if found.better:
+        oof = summarize(measured.scores(ships, every), labels, oof.tolerance_mm, seed)
     return Selection(
         members=pipeline.members,
         mirror=pipeline.mirror,
@@ -118,35 +110,36 @@ def _decide(
         postprocessing=pipeline.postprocessing,
         oof=oof,
         default_oof_mean_dice=outcome.default.mean_dice,
-        nested_mean_dice=to_interval(statistics.interval(table, evidence.subjects, seed)),
-        nested_gain=to_interval(gain),
-        nested_gain_over_nnunet=to_interval(over_nnunet),
-        nested_targets=_per_target(evidence, nested, table, seed) if found.nested else (),
-        case_s=evidence.space.case_s(ships.choice.recipe),
+        nested_mean_dice=to_interval(found.mean),
+        nested_gain=to_interval(found.gain),
+        nested_gain_over_nnunet=to_interval(found.over_nnunet),
+        nested_targets=_per_target(evidence, found, seed) if found.mean.value is not None else (),
+        case_s=space.case_s(ships.recipe),
         trials=_trials(evidence, found),
         nnunet=_trial(evidence, len(found.trials), outcome.nnunet, nnunet.NAME),
-        bias_strengths=_bias_strengths(evidence, ships.choice),
+        bias_strengths=_bias_strengths(evidence, ships),
         because=explain(
-            dataset.labels,
+            labels,
             len(found.trials),
-            (pipeline_of(evidence.space, outcome.default.choice), outcome.default.mean_dice),
-            (pipeline_of(evidence.space, outcome.chosen.choice), outcome.chosen.mean_dice),
-            gain,
-            better=better,
+            (pipeline_of(space, outcome.default.choice), outcome.default.mean_dice),
+            (pipeline_of(space, outcome.chosen.choice), outcome.chosen.mean_dice),
+            found.gain,
+            better=found.better,
         ),
     )
 
 
-def _per_target(evidence: Evidence, nested: Nested, ships: np.ndarray, seed: int) -> tuple[NestedTarget, ...]:
+def _per_target(evidence: Evidence, found: Found, seed: int) -> tuple[NestedTarget, ...]:
     """Each target's share of the nested scores."""
 
     def of(target: int) -> tuple[Interval, Interval]:
-        one = [table[:, [target]] for table in (ships, nested.chosen, nested.default)]
-        dice = statistics.interval(one[0], evidence.subjects, seed)
-        return to_interval(dice), to_interval(statistics.paired_interval(one[1], one[2], evidence.subjects, seed))
+        nested, subjects = found.nested, evidence.subjects
+        ships, chosen, default = (t[:, [target]] for t in (found.table, nested.chosen, nested.default))
+        gain = statistics.paired_interval(chosen, default, subjects, seed)
+        return to_interval(statistics.interval(ships, subjects, seed)), to_interval(gain)
 
-    found = [(name, *of(target)) for target, name in enumerate(evidence.space.labels.targets)]
-    return tuple(NestedTarget(target=name, dice=dice, gain=gain) for name, dice, gain in found)
+    named = ((name, *of(target)) for target, name in enumerate(evidence.space.labels.targets))
+    return tuple(NestedTarget(target=name, dice=dice, gain=gain) for name, dice, gain in named)
 
 
 def _bias_strengths(evidence: Evidence, choice: Choice) -> tuple[BiasStrength, ...]:

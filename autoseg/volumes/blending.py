@@ -20,8 +20,9 @@ Scale = Literal["probabilities", "logits"]
 Heads = npt.NDArray[np.float32]
 """Probabilities or logits (H, ...) of one member, or of all."""
 
-FLOOR = np.float32(2.0**-12)
-"""Probabilities are at least this (and regions at most one minus this) where logarithms are taken of them."""
+FLOOR = np.float32(2.0**-9)
+"""Probabilities are at least this (and regions at most one minus this) where logarithms are taken of them: half a step
+of the store in which blends are compared, so that what is 0 there is no surer than what is nearly 0 here."""
 
 
 def on_scale(probabilities: Heads, kind: LabelKind, scale: Scale, temperature: float) -> Heads:

@@ -243,12 +243,13 @@ def test_predictions_that_are_missing_or_no_probabilities_are_named(tmp_path):
             world.predict(name, case, probabilities(truth, EXCLUSIVE))
     _, validation = run(world)
     store = Store(world.dataset, world.workspace.dataset, world.workspace.job)
-    broken = probabilities(world.truth["case_03"], EXCLUSIVE)
-    broken[1, 4, 4, 4] = np.nan
-    world.predict("2d", "case_03", broken)
+    path = world.workspace.job("2d", 3).out_of_fold("case_03")
+    broken = np.full((3, 1, 1, 1), 0.5, dtype=np.float16)
+    broken[1] = np.nan
+    np.savez(path, probabilities=broken, box=np.array([[0, 1], [0, 1], [0, 1]]))
     with pytest.raises(DataError, match="case case_03, job 2d/fold_3: .*1 of .* values are no probabilities"):
         select(store, world.plan, validation, world.workspace.trials, seed=0)
-    world.workspace.job("2d", 3).out_of_fold("case_03").unlink()
+    path.unlink()
     with pytest.raises(DataError, match="case case_03, job 2d/fold_3: .*missing"):
         select(store, world.plan, validation, world.workspace.trials, seed=0)
     world.predict("2d", "case_03", probabilities(world.truth["case_03"], EXCLUSIVE)[:2])

@@ -15,7 +15,7 @@ def heads(kind: str, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("scale", ["probabilities", "logits"])
 def test_one_member_alone_stays_as_it_is(kind, scale):
     one = heads(kind)
-    assert mean([on_scale(one, kind, scale, 1.0)], [0.3], kind, scale) == pytest.approx(one, abs=1e-3)
+    assert mean([on_scale(one, kind, scale, 1.0)], [0.3], kind, scale) == pytest.approx(one, abs=5e-3)
 
 
 @pytest.mark.parametrize("kind", ["exclusive", "regions"])
