@@ -80,14 +80,8 @@ class Job:
 
     @property
     def mirrors(self) -> bool:
-        """Whether validation cases are also predicted with mirrored copies, so that selection can tell what they bring.
-
-        Only where training mirrors too, and where that is predicted to cost little. Alike for all folds, and known from
-        the plan alone: no clock decides what a selection may choose from.
-        """
-        axes, cost = self.schedule.augmentation.mirror_axes, self.chosen.cost
-        cases = len(self.dataset.development) / max(1, len(self.dataset.split.folds))
-        return bool(axes) and 2 ** len(axes) * cases * cost.case_inference_s <= MIRROR_SHARE * cost.fold_training_s
+        """Whether validation cases are also predicted with mirrored copies."""
+        return mirrors(self.chosen, self.dataset)
 
     def geometry(self, case: str) -> Geometry:
         """How a case was prepared for this configuration.
@@ -101,3 +95,14 @@ class Job:
                     source = known.source_shape, known.source_spacing_mm
                     return Geometry(*source, known.crop_box, known.shape, known.spacing_mm, known.axes)
         raise DataError(f"{self}: case {case} is not prepared for this configuration; run the preprocess stage again")
+
+
+def mirrors(configuration: Configuration, dataset: Dataset) -> bool:
+    """Whether validation cases are also predicted with mirrored copies, so that selection can tell what they bring.
+
+    Only where training mirrors too, and where that is predicted to cost little. Alike for all folds, and known from the
+    plan alone: no clock decides what a selection may choose from.
+    """
+    axes, cost = configuration.training.augmentation.mirror_axes, configuration.cost
+    cases = len(dataset.development) / max(1, len(dataset.split.folds))
+    return bool(axes) and 2 ** len(axes) * cases * cost.case_inference_s <= MIRROR_SHARE * cost.fold_training_s
