@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from autoseg.evaluation.scoring import dice_of
 from autoseg.outoffold import place
 from autoseg.postprocessing import segment
-from autoseg.scoring import dice_of
 from benchmarks.selection_store import of_run
 
 Heads = npt.NDArray[np.float32]

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from autoseg.contracts import CaseScore
-from autoseg.events import Event, Notify
 from autoseg.evaluation.scoring import dice_of, score_case, score_table
+from autoseg.events import Event, Notify
 from autoseg.selection.evidence import Evidence, Rows, Table
 from autoseg.selection.finalists import Choice, Finalist, measure_all, pipeline_of
 from autoseg.selection.journal import Journal

@@ -25,8 +25,8 @@ from autoseg.contracts import (
     Trial,
     Validation,
 )
-from autoseg.events import Notify, silent
 from autoseg.evaluation.scoring import summarize, to_interval
+from autoseg.events import Notify, silent
 from autoseg.selection import nnunet
 from autoseg.selection.choice import explain
 from autoseg.selection.crossfit import Found, Measured, crossfit
