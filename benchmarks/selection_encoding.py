@@ -3,8 +3,9 @@
     python -m benchmarks.selection_encoding RUN
 
 The predictions of a finished run are known to 1/255. Random numbers up to half of that are added, which gives what a
-network could have said, and this is encoded. The Dice error is that of the plain decision, per case and label, against
-the one before encoding: its mean (with sign, over cases; what a search sees) and its largest absolute value.
+network could have said, and this is encoded. The Dice error is that of a decision against the same one before encoding,
+per case and label: its mean (with sign, over cases; what a search sees) and its largest absolute value. Decisions are
+the plain one, and one with a bias of a quarter for every label.
 """
 
 import sys
@@ -15,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from autoseg.contracts import Bias, Decision
 from autoseg.evaluation.scoring import dice_of
-from autoseg.outoffold import place
+from autoseg.outoffold import place, quantized
 from autoseg.postprocessing import segment
 from benchmarks.selection_store import of_run
 
@@ -40,11 +42,18 @@ def half(heads: Heads) -> tuple[npt.NDArray, Heads]:
     return kept, kept.astype(np.float32)
 
 
+def kept(heads: Heads) -> tuple[npt.NDArray, Heads]:
+    """What the store writes of exclusive labels."""
+    whole = quantized(heads, exclusive=True)
+    return whole, whole / np.float32(255)
+
+
 ENCODINGS: dict[str, Callable[[Heads], tuple[npt.NDArray, Heads]]] = {
     "float16, not rounded": half,
     "float16 of 1/1024": rounded(1024, np.float16),
     "float16 of 1/512": rounded(512, np.float16),
     "uint8 of 1/255": rounded(255, np.uint8),
+    "the same, decisions kept": kept,
 }
 
 
@@ -54,30 +63,43 @@ def main(run: Path) -> None:
     labels, name = store.dataset.labels, plan.configurations[0].name
     rng = np.random.default_rng(0)
     sizes: dict[tuple[str, int], int] = {}
-    errors: dict[str, list[float]] = {encoding: [] for encoding in ENCODINGS}
+    errors: dict[tuple[str, str], list[float]] = {}
     values = 0
+    quarter = Decision(biases=tuple(Bias(target=target, logit=0.25) for target in labels.targets))
     for case, fold in store.held:
         stored, reference = store.read(name, case, fold, mirror=False), store.reference(case)
-        shape, spacing = reference.shape, store.scans[case].spacing_mm
         noise = rng.uniform(-1 / 510, 1 / 510, stored.probabilities.shape)
         heads = np.clip(stored.probabilities + noise, 0, 1).astype(np.float32)
         values += heads.size
-        true = dice_of(reference, place(segment(heads, labels, spacing), stored.box, shape), labels)
-        for encoding, encode in ENCODINGS.items():
-            kept, back = encode(heads)
+        encoded = {encoding: encode(heads) for encoding, encode in ENCODINGS.items()}
+        for encoding, (kept_array, _) in encoded.items():
             for level in (1, 6):
-                sizes[encoding, level] = sizes.get((encoding, level), 0) + len(zlib.compress(kept.tobytes(), level))
-            found = dice_of(reference, place(segment(back, labels, spacing), stored.box, shape), labels)
-            errors[encoding] += [f - t for f, t in zip(found, true, strict=True) if f is not None and t is not None]
+                sizes[encoding, level] = sizes.get((encoding, level), 0) + len(
+                    zlib.compress(kept_array.tobytes(), level)
+                )
+        for what, decision in (("plain", Decision()), ("biased", quarter)):
+            arrays = {"": heads} | {encoding: back for encoding, (_, back) in encoded.items()}
+            found = {
+                encoding: dice_of(
+                    reference,
+                    place(segment(array, labels, (1.0, 1.0, 1.0), (), decision), stored.box, reference.shape),
+                    labels,
+                )
+                for encoding, array in arrays.items()
+            }
+            for encoding in encoded:
+                pairs = zip(found[encoding], found[""], strict=True)
+                errors.setdefault((encoding, what), []).extend(f - t for f, t in pairs if None not in (f, t))
     print(
         f"{name}: {len(store.held)} cases, {values} probabilities in their boxes; bytes per probability at deflate 1, 6"
     )
-    for encoding, found in errors.items():
+    for encoding in ENCODINGS:
         size = [sizes[encoding, level] / values for level in (1, 6)]
-        print(
-            f"{encoding:22} {size[0]:.3f} {size[1]:.3f} bytes   Dice error: mean {np.mean(found):+.1e}, "
-            f"largest {np.abs(found).max():.1e}, root of mean square {np.sqrt(np.mean(np.square(found))):.1e}"
-        )
+        print(f"{encoding:25} {size[0]:.3f} {size[1]:.3f}", end="")
+        for what in ("plain", "biased"):
+            off = np.array(errors[encoding, what])
+            print(f"   {what}: mean {off.mean():+.1e}, largest {np.abs(off).max():.1e}", end="")
+        print()
 
 
 if __name__ == "__main__":

@@ -83,3 +83,14 @@ def test_what_was_written_as_float16_is_read_and_what_is_no_probability_is_refus
         read_cropped(tmp_path / "odd.npz")
     with pytest.raises(ValueError, match="1 probabilities are no finite numbers"):
         write_out_of_fold(tmp_path / "new.npz", np.where(np.isnan(heads), np.nan, 0.5), background=None)
+
+
+def test_rounding_changes_no_decision(tmp_path):
+    rng = np.random.default_rng(0)
+    heads = rng.dirichlet((1, 1, 1), 20_000).T.astype(np.float32).reshape(3, 20, 20, 50)
+    heads[:2] = (heads[:2] + heads[:2].mean(axis=0) * 50) / 51  # nearly a tie
+    heads /= heads.sum(axis=0)
+    write_out_of_fold(tmp_path / "a.npz", heads, background=0)
+    assert np.array_equal(read_cropped(tmp_path / "a.npz").probabilities.argmax(axis=0), heads.argmax(axis=0))
+    write_out_of_fold(tmp_path / "b.npz", heads, background=None)
+    assert np.array_equal(read_cropped(tmp_path / "b.npz").probabilities > 0.5, heads > 0.5)

@@ -15,8 +15,9 @@ from autoseg.row.jobs import Job
 from planners.contracts import Plan
 from planners.layers import parameters
 
-OUT_OF_FOLD_BYTES = 0.25
-"""Per voxel and head on the source grid. Measured on hippocampi: 0.15 (``benchmarks/results/selection.md``)."""
+OUT_OF_FOLD_BYTES = 0.75
+"""Per voxel and head on the source grid: what a network that is sure of nothing takes; a sure one takes 0.15
+(``benchmarks/results/selection.md``)."""
 _WEIGHT_BYTES = 4
 _CHECKPOINT_COPIES = 8  # two generations of weights, their average and the optimizer's two moments
 
