@@ -42,7 +42,7 @@ from autoseg.volumes.labels import Classes, one_hot
 from autoseg.volumes.preparation import prepare_labels, restore_probabilities
 from autoseg.workspace import JobFolder, PreparedFolder
 
-algorithm_version = 5
+algorithm_version = 6
 
 CACHE_SHARE = 0.4
 """Of the free memory that may hold cases while training."""
