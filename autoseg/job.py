@@ -10,6 +10,9 @@ from autoseg.finetuning import Start
 from autoseg.volumes.preparation import Geometry
 from planners.contracts import Budget, Configuration, Plan, TrainingPlan
 
+MIRROR_SHARE = 0.05
+"""Of the predicted training time of a fold: as much may be spent on predicting its cases with mirrored copies."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -75,6 +78,11 @@ class Job:
         plan = self.chosen.training
         return plan if self.seconds is None else plan.model_copy(update={"seconds": self.seconds})
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether validation cases are also predicted with mirrored copies."""
+        return mirrors(self.chosen, self.dataset)
+
     def geometry(self, case: str) -> Geometry:
         """How a case was prepared for this configuration.
 
@@ -87,3 +95,14 @@ class Job:
                     source = known.source_shape, known.source_spacing_mm
                     return Geometry(*source, known.crop_box, known.shape, known.spacing_mm, known.axes)
         raise DataError(f"{self}: case {case} is not prepared for this configuration; run the preprocess stage again")
+
+
+def mirrors(configuration: Configuration, dataset: Dataset) -> bool:
+    """Whether validation cases are also predicted with mirrored copies, so that selection can tell what they bring.
+
+    Only where training mirrors too, and where that is predicted to cost little. Alike for all folds, and known from the
+    plan alone: no clock decides what a selection may choose from.
+    """
+    axes, cost = configuration.training.augmentation.mirror_axes, configuration.cost
+    cases = len(dataset.development) / max(1, len(dataset.split.folds))
+    return bool(axes) and 2 ** len(axes) * cases * cost.case_inference_s <= MIRROR_SHARE * cost.fold_training_s

@@ -31,6 +31,7 @@ from autoseg.layouts import folder_of
 from autoseg.row import calibration, deployment, opening, results, resume
 from autoseg.row.journal import Journal
 from autoseg.row.training import Training
+from autoseg.selection.store import Store, mirrored_by
 from autoseg.stages import (
     crossvalidate,
     dataset,
@@ -266,15 +267,14 @@ class Row:
     @cached_property
     def select(self) -> Selection:
         """The ensemble and post-processing that the out-of-fold predictions support."""
-        folders = self.workspace.dataset, self.workspace.job
         return self._stage(
             "select",
             Selection,
             lambda: select.select(
-                self.development,
+                Store(self.development, self.workspace.dataset, self.workspace.job, mirrored_by(self.train)),
                 self.plan,
                 self.crossvalidate,
-                *folders,
+                self.workspace.trials,
                 seed=self.settings.seed,
                 notify=self._journal,
             ),

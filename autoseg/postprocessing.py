@@ -4,13 +4,13 @@
 it, so what is scored is what ships. File values come in at the very end, by ``file_values``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from autoseg.contracts import LabelSet, Postprocessing
+from autoseg.contracts import Decision, LabelSet, Postprocessing
 from autoseg.errors import LabelError
 from autoseg.labelling import class_of, to_classes
 from autoseg.volumes import labels as volume_labels
@@ -23,17 +23,19 @@ def segment(
     labels: LabelSet,
     spacing_mm: Spacing,
     postprocessing: Sequence[Postprocessing] = (),
+    decision: Decision = Decision(),
 ) -> Classes:
     """The class map (z, y, x) of probabilities (H, z, y, x).
 
-    Exclusive labels: voxels removed from a label become background, and holes are filled only where nothing else is.
+    Exclusive labels: voxels removed from a label become background, and what is added to one fills background only.
     Regions: each region's mask is cleaned before the regions are painted over each other.
 
     Args:
         probabilities: On the canonical grid, or a crop of it that holds all foreground.
         labels: What the heads mean.
-        spacing_mm: Size of a voxel, for volumes.
+        spacing_mm: Size of a voxel, for volumes and lengths.
         postprocessing: At most one entry per target; targets without one stay as they are.
+        decision: How heads compete, and what happens to all targets together before any is cleaned.
 
     Raises:
         LabelError: An entry names an unknown target, or the heads do not match the label set.
@@ -41,16 +43,14 @@ def segment(
     if len(probabilities) != labels.heads:
         raise LabelError(f"{len(probabilities)} heads of probabilities, but the label set has {labels.heads}")
     steps = {step.target: step for step in postprocessing if is_active(step)}
-    unknown = set(steps) - set(labels.targets)
+    unknown = ({bias.target for bias in decision.biases} | set(steps)) - set(labels.targets)
     if unknown:
         raise LabelError(f"post-processing of unknown targets {sorted(unknown)}; there are {list(labels.targets)}")
     if labels.kind == "regions":
-        masks = probabilities > 0.5
-        for index, name in enumerate(labels.targets):
-            if name in steps:
-                masks[index] = _clean(masks[index], spacing_mm, steps[name])
-        return volume_labels.paint(masks, written_classes(labels))
-    classes = volume_labels.to_classes(probabilities, "exclusive")
+        return _segment_regions(probabilities, labels, spacing_mm, steps, decision)
+    classes = volume_labels.to_classes(probabilities, "exclusive", biases=biases_of(decision, labels))
+    if decision.joint_largest:
+        classes[~volume_labels.largest_component(classes > 0)] = 0
     for index, name in enumerate(labels.targets, start=1):
         if name in steps:
             before = classes == index
@@ -62,7 +62,31 @@ def segment(
 
 def is_active(step: Postprocessing) -> bool:
     """Whether an entry does anything at all."""
-    return step.keep_largest or step.fill_holes or step.minimum_mm3 > 0
+    return step.keep_largest or step.fill_holes or step.minimum_mm3 > 0 or step.smooth_mm > 0
+
+
+def biases_of(decision: Decision, labels: LabelSet) -> tuple[float, ...]:
+    """The bias of each target, in their order; empty where there are none."""
+    known = {bias.target: bias.logit for bias in decision.biases}
+    return tuple(known.get(name, 0.0) for name in labels.targets) if known else ()
+
+
+def parents_of(labels: LabelSet) -> tuple[int | None, ...]:
+    """The smallest region before each that holds all of its labels and more; None where there is none.
+
+    >>> from autoseg.contracts import Label, Region
+    >>> names = tuple(Label(name=name, value=value) for value, name in enumerate("abc", start=1))
+    >>> nested = [("all", (1, 2, 3)), ("two", (1, 2)), ("one", (1,)), ("other", (3,))]
+    >>> regions = tuple(Region(name=name, members=members, writes=members[-1]) for name, members in nested)
+    >>> parents_of(LabelSet(kind="regions", labels=names, regions=regions))
+    (None, 0, 1, 0)
+    """
+    found: list[int | None] = []
+    members = [set(each) for each in labels.members]
+    for index, own in enumerate(members):
+        around = [other for other in range(index) if members[other] > own]
+        found.append(min(around, key=lambda other: len(members[other])) if around else None)
+    return tuple(found)
 
 
 def written_classes(labels: LabelSet) -> tuple[int, ...]:
@@ -92,6 +116,24 @@ def class_indices(array: npt.NDArray[Any], labels: LabelSet) -> Classes:
     return to_classes(array, class_of(labels))
 
 
+def _segment_regions(
+    probabilities: Probabilities,
+    labels: LabelSet,
+    spacing_mm: Spacing,
+    steps: Mapping[str, Postprocessing],
+    decision: Decision,
+) -> Classes:
+    """Regions are cleaned as masks; their nesting is restored last, when no parent shrinks any more."""
+    masks = volume_labels.over_threshold(probabilities, biases_of(decision, labels))
+    if decision.joint_largest:
+        masks &= volume_labels.largest_component(np.asarray(masks.any(axis=0)))
+    for index, name in enumerate(labels.targets):
+        if name in steps:
+            masks[index] = _clean(masks[index], spacing_mm, steps[name])
+    parents = parents_of(labels) if decision.nested_regions else ()
+    return volume_labels.paint(volume_labels.inside_parents(masks, parents), written_classes(labels))
+
+
 def _clean(mask: volume_labels.Mask, spacing_mm: Spacing, step: Postprocessing) -> volume_labels.Mask:
     return volume_labels.clean(
         mask,
@@ -99,4 +141,5 @@ def _clean(mask: volume_labels.Mask, spacing_mm: Spacing, step: Postprocessing) 
         keep_largest=step.keep_largest,
         minimum_mm3=step.minimum_mm3,
         fill_holes=step.fill_holes,
+        smooth_mm=step.smooth_mm,
     )

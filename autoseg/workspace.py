@@ -4,8 +4,9 @@ OUT/  run.json  budget.json  events/<process>.jsonl
       <stage>.json for each stage
       dataset/     scans/<case>.json  volumes/<case>_image.npy  volumes/<case>_label.npy  quarantine/<case>.png
       preprocess/  <configuration>/<case>_image.npy  <case>_label.npy  <case>.json
-      train/       <configuration>/fold_<k>/{train.json, weights.safetensors, checkpoint/, oof/<case>.npz}
-      select/  predict/  report/index.html
+      train/       <configuration>/fold_<k>/{train.json, weights.safetensors, checkpoint/, oof/<case>.npz,
+                   oof/mirrored/<case>.npz}
+      select/trials.jsonl  predict/  report/index.html
       model/       model.json  weights/*.safetensors  golden.npz
 """
 
@@ -108,9 +109,9 @@ class JobFolder:
         """Held while a process works on the job."""
         return self.path / ".lock"
 
-    def out_of_fold(self, case: str) -> Path:
-        """Out-of-fold probabilities of a validation case."""
-        return self.path / "oof" / f"{case}.npz"
+    def out_of_fold(self, case: str, *, mirrored: bool = False) -> Path:
+        """Out-of-fold probabilities of a validation case, as they are or averaged over mirrored copies."""
+        return self.path / "oof" / ("mirrored" if mirrored else "") / f"{case}.npz"
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,11 @@ class Workspace:
     def job(self, configuration: str, fold: int) -> JobFolder:
         """Folder of one training job."""
         return JobFolder(self.folder("train") / configuration / f"fold_{fold}")
+
+    @property
+    def trials(self) -> Path:
+        """What ``select`` has tried so far, one line per trial."""
+        return self.folder("select") / "trials.jsonl"
 
     @property
     def model(self) -> ModelFolder:

@@ -69,9 +69,10 @@ class World:
     def fold_of(self, case: str) -> int:
         return next(k for k, cases in enumerate(self.dataset.split.folds) if case in cases)
 
-    def predict(self, configuration: str, case: str, heads: np.ndarray) -> None:
+    def predict(self, configuration: str, case: str, heads: np.ndarray, *, mirrored: bool = False) -> None:
         background = 0 if self.dataset.labels.kind == "exclusive" else None
-        write_out_of_fold(self.workspace.job(configuration, self.fold_of(case)).out_of_fold(case), heads, background)
+        job = self.workspace.job(configuration, self.fold_of(case))
+        write_out_of_fold(job.out_of_fold(case, mirrored=mirrored), heads, background)
 
 
 def make(folder: Path, *, cases=10, folds=5, names=("3d_fullres",), labels=EXCLUSIVE, spacing=(1.0, 1.0, 1.0)) -> World:

@@ -7,6 +7,8 @@ import numpy as np
 from autoseg.contracts import (
     Audit,
     AuditEntry,
+    Bias,
+    BiasStrength,
     Case,
     CaseContent,
     CaseScore,
@@ -14,11 +16,13 @@ from autoseg.contracts import (
     ConfigurationValidation,
     CurvePoint,
     Dataset,
+    Decision,
     Energy,
     Interval,
     Label,
     LabelSet,
     Member,
+    NestedTarget,
     Postprocessing,
     PredictedCase,
     Prediction,
@@ -368,6 +372,14 @@ def selection(sample: Sample) -> Selection:
         nested_gain=gain,
         trials=trials,
         because="Keeping the largest component of Anterior gained 0.004 Dice, more than one standard error.",
+        decision=Decision(biases=(Bias(target=sample.targets[0], logit=0.25),)) if validated else Decision(),
+        case_s=12.0,
+        nested_targets=tuple(NestedTarget(target=t, dice=nested, gain=gain) for t in sample.targets)
+        if validated
+        else (),
+        nnunet=trials[1] if trials else None,
+        nested_gain_over_nnunet=gain,
+        bias_strengths=(BiasStrength(factor=1.5, oof_mean_dice=value - 0.001),) if value is not None else (),
         provenance=provenance(44.0),
     )
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from autoseg.contracts import Label, LabelSet, Postprocessing, Region
+from autoseg.contracts import Bias, Decision, Label, LabelSet, Postprocessing, Region
 from autoseg.errors import LabelError
 from autoseg.postprocessing import class_indices, file_values, segment, written_classes
 from tests.oof_world import EXCLUSIVE, REGIONS, probabilities
@@ -73,3 +73,30 @@ def test_file_values_and_back():
     written = file_values(np.array([[[0, 1]]], dtype=np.uint8), labels)
     assert (written.dtype, written.tolist()) == (np.uint16, [[[7, 500]]])
     assert class_indices(np.array([[[7, 500, 9]]]), labels).tolist() == [[[0, 1, labels.ignore_index]]]
+
+
+def test_only_the_largest_of_all_foreground():
+    joint = Decision(joint_largest=True)
+    for labels in (EXCLUSIVE, REGIONS):
+        found = segment(probabilities(classes(), labels), labels, MM, (), joint)
+        assert found[0, 10, 10] == found[8, 10, 1] == 0
+        assert found[5, 5, 5] == 2
+
+
+def test_a_region_stays_inside_the_one_around_it_also_after_cleaning():
+    nested = Decision(nested_regions=True)
+    clean = (Postprocessing(target="whole", keep_largest=True),)
+    found = segment(probabilities(classes(), REGIONS), REGIONS, MM, clean, nested)
+    assert found[8, 10, 1] == 0
+    assert found[5, 5, 5] == 2
+
+
+def test_a_bias_moves_one_target_only():
+    heads = probabilities(classes(), EXCLUSIVE, certainty=0.6)
+    more = segment(heads, EXCLUSIVE, MM, (), Decision(biases=(Bias(target="lesion", logit=2.0),)))
+    assert (more == 2).all()
+    less = segment(heads, EXCLUSIVE, MM, (), Decision(biases=(Bias(target="lesion", logit=-2.0),)))
+    assert not (less == 2).any()
+    assert np.array_equal(less == 1, classes() == 1)
+    with pytest.raises(LabelError, match=r"unknown targets \['liver'\]"):
+        segment(heads, EXCLUSIVE, MM, (), Decision(biases=(Bias(target="liver", logit=1.0),)))

@@ -1,7 +1,7 @@
 """The deployable model in memory: arrays in, masks out, by the same steps that were validated.
 
     canonical image ─▶ for each member: prepare ─▶ networks of its folds ─▶ back to the source grid ─┐
-    class map       ◀─ post-processing ◀─ decision ◀─ blend of probabilities by the members' weights ◀┘
+    class map       ◀─ post-processing ◀─ decision ◀─ blend of probabilities or logits, by weights ◀─┘
 
 No subprocess, no temporary file, no global state: it works in a notebook, a thread or a daemon. Calls from several
 threads wait for each other while networks run. One member's probabilities are held at a time, beside their blend.
@@ -9,7 +9,7 @@ threads wait for each other while networks run. One member's probabilities are h
 
 import functools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +23,7 @@ from autoseg.learn import device as devices
 from autoseg.learn.infer import predict_volume
 from autoseg.model.arrays import CanonicalArray, has_sides, to_canonical
 from autoseg.postprocessing import file_values, segment
+from autoseg.volumes.blending import mean, on_scale
 from autoseg.volumes.labels import Classes, one_hot
 from autoseg.volumes.preparation import prepare, prepare_labels, restore_probabilities
 from planners.contracts import Configuration, Precision, Spacing
@@ -96,24 +97,17 @@ class SegmentationModel:
         self, image: npt.NDArray[Any], spacing_mm: Spacing, *, tta: Tta = "auto"
     ) -> Probabilities:
         """Probabilities (H, z, y, x) of a canonical image (C, z, y, x): the members' blend."""
+        how, kind = self.record.blend, self.labels.kind
+        weight_of = {member.configuration: member.weight for member in self.record.members}
+        weights = [weight_of[c.name] for c in self.record.configurations if c.name in weight_of]
         mirror = self.record.mirror if tta == "auto" else tta == "full"
-        weights = {member.configuration: member.weight for member in self.record.members}
-        first_stages = {configuration.previous_stage for configuration in self.record.configurations}
-        predicted: dict[str, Classes] = {}
-        blend = np.zeros((), dtype=np.float32)
-        for configuration in self.record.configurations:  # each after what it builds on
-            before = None if configuration.previous_stage is None else predicted[configuration.previous_stage]
-            found = self._member(configuration, image, spacing_mm, mirror, before)
-            if configuration.name in first_stages:
-                predicted[configuration.name] = segment(found, self.labels, spacing_mm)
-            if configuration.name in weights:
-                found *= weights[configuration.name] / sum(weights.values())
-                blend = np.add(blend, found, out=found)
-        return blend
+        found = self._members(image, spacing_mm, mirror)
+        parts = (on_scale(one, kind, how.scale, how.temperature) for name, one in found if name in weight_of)
+        return mean(parts, weights, kind, how.scale)
 
     def decide(self, probabilities: Probabilities, spacing_mm: Spacing) -> Classes:
-        """The class map (z, y, x) of canonical probabilities, with the selected post-processing."""
-        return segment(probabilities, self.labels, spacing_mm, self.record.postprocessing)
+        """The class map (z, y, x) of canonical probabilities, as selected: decision, then post-processing."""
+        return segment(probabilities, self.labels, spacing_mm, self.record.postprocessing, self.record.decision)
 
     def with_record(self, record: Model) -> "SegmentationModel":
         """The same networks under another record."""
@@ -135,6 +129,19 @@ class SegmentationModel:
             channels=len(self.record.channels),
             planar_model=self.record.dimension == 2,
         )
+
+    def _members(
+        self, image: npt.NDArray[Any], spacing_mm: Spacing, mirror: bool
+    ) -> Iterator[tuple[str, Probabilities]]:
+        """Each configuration's name and probabilities, after those of what it builds on."""
+        first_stages = {configuration.previous_stage for configuration in self.record.configurations}
+        predicted: dict[str, Classes] = {}
+        for configuration in self.record.configurations:
+            before = None if configuration.previous_stage is None else predicted[configuration.previous_stage]
+            found = self._member(configuration, image, spacing_mm, mirror, before)
+            if configuration.name in first_stages:
+                predicted[configuration.name] = segment(found, self.labels, spacing_mm)
+            yield configuration.name, found
 
     def _member(
         self,

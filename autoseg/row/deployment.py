@@ -34,6 +34,8 @@ def draft(
         members=selection.members,
         postprocessing=selection.postprocessing,
         mirror=selection.mirror,
+        blend=selection.blend,
+        decision=selection.decision,
         weights=tuple(
             WeightsFile(configuration=m.configuration, fold=m.fold, file="", sha256=m.weights)
             for m in trained

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from autoseg import formats, records
-from autoseg.contracts import CaseScan, Dataset, Prediction, Run, Scores, Selection
+from autoseg.contracts import CaseScan, Dataset, Prediction, Run, Scores, Selection, TrainedModel
 from autoseg.errors import DataError
 from autoseg.evaluation.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.labelling import colours_as_values
-from autoseg.outoffold import joint_box, place, read_job
 from autoseg.page.overlays import OverlayInput
-from autoseg.postprocessing import class_indices, segment
-from autoseg.selection.ensembles import blend
+from autoseg.postprocessing import class_indices
+from autoseg.selection.store import Pipeline, Store, mirrored_by
 from autoseg.volumes.geometry import canonicalize
 from autoseg.volumes.labels import Classes
 from autoseg.workspace import DatasetFolder, Workspace
@@ -65,13 +64,10 @@ def predicted_file(case: str, prediction: Prediction, dataset: Dataset, workspac
 def out_of_fold(case: str, dataset: Dataset, selection: Selection, workspace: Workspace) -> Classes:
     """What the selected ensemble says of a development case, by models that never saw it."""
     fold = next(k for k, cases in enumerate(dataset.split.folds) if case in cases)
-    scan = _scan(workspace.dataset, case)
-    names: list[str] = [member.configuration for member in selection.members]
-    stored = {name: read_job(workspace.job(name, fold), name, fold, case) for name in names}
-    box = joint_box([item.box for item in stored.values()])
-    probabilities = blend(stored, selection.members, box, dataset.labels.kind)
-    classes = segment(probabilities, dataset.labels, scan.spacing_mm, selection.postprocessing)
-    return place(classes, box, scan.shape)
+    names = [member.configuration for member in selection.members] if selection.mirror else []
+    trained = [records.read(workspace.job(name, fold).record, TrainedModel) for name in names]
+    store = Store(dataset, workspace.dataset, workspace.job, mirrored_by(trained))
+    return store.predicted(case, fold, Pipeline.of(selection))
 
 
 def overlay(

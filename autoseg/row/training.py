@@ -9,7 +9,7 @@ from autoseg.errors import UsageError
 from autoseg.finetuning import Start
 from autoseg.job import Job as Work
 from autoseg.learn.team import ALONE, Team, joined
-from autoseg.row import crew, deadline, jobs, opening, resume
+from autoseg.row import crew, deadline, jobs, opening, resume, room
 from autoseg.row.jobs import Job
 from autoseg.row.journal import Journal
 from autoseg.stages import train
@@ -49,9 +49,13 @@ class Training:
 
         Raises:
             UsageError: ``torchrun`` started several processes, which share one job only.
+            ResourceError: The disk has no room for the models and their predictions.
         """
         if joined().size > 1:
             raise UsageError("torchrun splits one job among its processes; say which, with --configuration and --fold")
+        opened = [job for job in self._order if not self.workspace.job(job.configuration, job.fold).record.exists()]
+        needed = room.needed_bytes(opened, self.plan, self._development, self.prepared)
+        room.require(self.workspace.path, needed)
         with crew.hired(self.workspace, self.settings.device, len(self._order), self.journal):
             return jobs.work(self._order, self.workspace, self.parents, self._train, self.journal)
 

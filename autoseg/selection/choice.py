@@ -1,47 +1,37 @@
-"""A choice of ensemble and post-processing, and how it is put into words."""
+"""What a selection decides, in numbers and in words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from autoseg.contracts import Member, Postprocessing
-from autoseg.selection.ensembles import Candidate, Evidence
-from autoseg.selection.search import Outcome
-from autoseg.volumes.components import Cleaning
+from autoseg.contracts import LabelSet, Postprocessing
+from autoseg.selection.store import Pipeline
 from autoseg.volumes.statistics import Estimate
 
 
-@dataclass(frozen=True)
-class Pipeline:
-    """What could ship: an ensemble and its post-processing."""
+def explain(
+    labels: LabelSet,
+    tried: int,
+    default: tuple[Pipeline, float],
+    chosen: tuple[Pipeline, float],
+    gain: Estimate,
+    *,
+    better: bool,
+) -> str:
+    """The choice in one plain paragraph.
 
-    members: tuple[Member, ...]
-    postprocessing: tuple[Postprocessing, ...]
-
-
-def pipeline_of(evidence: Evidence, candidate: Candidate) -> Pipeline:
-    """A candidate of the search as what would ship; rules that do nothing are left out."""
-    rules = zip(evidence.targets, candidate.cleaning, strict=True)
-    return Pipeline(
-        members=evidence.mixes[candidate.mix],
-        postprocessing=tuple(
-            Postprocessing(target=target, **rule._asdict()) for target, rule in rules if rule != Cleaning()
-        ),
-    )
-
-
-def explain(outcome: Outcome, default: Pipeline, chosen: Pipeline, gain: Estimate, *, better: bool) -> str:
-    """The choice in one plain paragraph."""
-    start = (
-        f"Out of fold, the simplest candidate, {describe(default)}, reaches a mean Dice of "
-        f"{outcome.default.mean_dice:.4f}. "
-    )
-    if chosen == default:
-        return start + (
-            f"None of the {len(outcome.tried)} candidates tried is better by more than one standard error, so it ships."
-        )
+    Args:
+        labels: For the names of the targets.
+        tried: Trials of the search.
+        default: The simplest candidate and its mean Dice out of fold.
+        chosen: The search's choice and the same.
+        gain: Of the choice over the default, on cases that neither saw.
+        better: Whether the choice ships.
+    """
+    start = f"Out of fold, the simplest candidate, {describe(default[0])}, reaches a mean Dice of {default[1]:.4f}. "
+    if chosen[0] == default[0]:
+        return start + f"In {tried} trials none was better by more than one standard error, so it ships."
     found = (
-        f"Of {len(outcome.tried)} candidates tried, the search prefers {describe(chosen)}, at "
-        f"{outcome.chosen.mean_dice:.4f} on the cases it was chosen on. "
+        f"After {tried} trials the search prefers {describe(chosen[0])}, at {chosen[1]:.4f} on the cases it was chosen "
+        "on. "
     )
     if gain.value is None or gain.low is None or gain.high is None:
         return start + found + "There are too few folds or subjects to confirm that on others, so the simplest ships."
@@ -50,7 +40,7 @@ def explain(outcome: Outcome, default: Pipeline, chosen: Pipeline, gain: Estimat
         f"{gain.high:+.4f}) over the simplest candidate, "
     )
     verdict = "so it ships." if better else "which is not clearly above zero, so the simplest ships."
-    return start + found + measured + verdict
+    return start + found + measured + verdict + (_shift(chosen[0], labels) if better else "")
 
 
 def describe(pipeline: Pipeline) -> str:
@@ -59,14 +49,33 @@ def describe(pipeline: Pipeline) -> str:
         member.configuration if len(pipeline.members) == 1 else f"{member.weight:.2g} x {member.configuration}"
         for member in pipeline.members
     )
-    return f"{members} with {'; '.join(_steps(pipeline.postprocessing)) or 'no post-processing'}"
+    members += " (mean of logits)" if pipeline.blend.scale == "logits" else ""
+    members += f" (at temperature {pipeline.blend.temperature:g})" if pipeline.blend.temperature != 1.0 else ""
+    members += ", mirrored copies averaged," if pipeline.mirror else ""
+    return f"{members} with {'; '.join(_steps(pipeline)) or 'no post-processing'}"
 
 
-def _steps(postprocessing: Sequence[Postprocessing]) -> list[str]:
-    described = []
-    for step in postprocessing:
-        parts = ["the largest component only"] if step.keep_largest else []
-        parts += [f"components under {step.minimum_mm3:g} mm3 removed"] if step.minimum_mm3 > 0 else []
-        parts += ["holes filled"] if step.fill_holes else []
-        described.append(f"{step.target}: {', '.join(parts)}")
-    return described
+def _steps(pipeline: Pipeline) -> list[str]:
+    decision = pipeline.decision
+    described = [f"{bias.target}: logit {bias.logit:+g}" for bias in decision.biases]
+    described += ["the largest component of all foreground only"] if decision.joint_largest else []
+    described += [f"{step.target}: {', '.join(_parts(step))}" for step in pipeline.postprocessing]
+    return described + (["regions kept inside the region around them"] if decision.nested_regions else [])
+
+
+def _parts(step: Postprocessing) -> Sequence[str]:
+    parts = [f"smoothed by {step.smooth_mm:g} mm"] if step.smooth_mm > 0 else []
+    parts += ["the largest component only"] if step.keep_largest else []
+    parts += [f"components under {step.minimum_mm3:g} mm3 removed"] if step.minimum_mm3 > 0 else []
+    return parts + (["holes filled"] if step.fill_holes else [])
+
+
+def _shift(pipeline: Pipeline, labels: LabelSet) -> str:
+    """What fitting on single models means for the mean of several."""
+    if not pipeline.decision.biases:
+        return ""
+    what = "thresholds" if labels.kind == "regions" else "offsets"
+    return (
+        f" Its {what} were fitted on outputs of single fold models; the mean of several is flatter, so that they act "
+        "more strongly there. What that would change is listed beside the choice."
+    )

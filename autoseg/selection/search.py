@@ -1,151 +1,135 @@
-"""The empirical search: which ensemble and which post-processing do the out-of-fold predictions support?
+"""The empirical search: which recipe and which post-processing do the out-of-fold predictions support?
 
-An Optuna study over two choices: the ensemble, and the post-processing recipe (none; the largest component of one
-target or of all; or, target by target, the best of all rules, which is exact because Dice adds up over targets). It
-starts from the candidates everyone would try and goes on with the rest; where that is more than ``MOST_TRIALS``, a
-seeded TPE sampler (Bergstra et al., NeurIPS 2011) decides which. Nothing here depends on the clock.
+    trials (``trials``) ─▶ finalists: the best recipe of each price, and what others would ship ─▶ post-processing,
+    exact and per target (``finalists``) ─▶ choice: mean Dice; ties by NSD, then by cost ─▶ the one-standard-error rule
 
-Among the candidates within one standard error of the best (of the paired difference, over subjects), the one with the
-fewest members, then the fewest cleaned targets, is chosen (Breiman et al., CART, 1984, section 3.4.3).
+The rule: among the candidates within one standard error of the best (of the paired difference, over subjects), the
+cheapest at inference, then the simplest, is chosen (Breiman et al., CART, 1984, section 3.4.3). Nothing here depends on
+the clock.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import product
 
-import numpy as np
-import numpy.typing as npt
-import optuna
+from autoseg.selection import nnunet
+from autoseg.selection.evidence import Evidence, Rows
+from autoseg.selection.finalists import Choice, Finalist
+from autoseg.selection.journal import Journal
+from autoseg.selection.space import Recipe
+from autoseg.selection.trials import Effort, Tried, run
+from autoseg.volumes.statistics import paired_standard_error
 
-from autoseg.selection.ensembles import Candidate, Evidence
-from autoseg.volumes.components import Cleaning, PieceTable
-from autoseg.volumes.statistics import mean_of_targets, paired_standard_error, target_means
+TIE = 1e-4
+"""Mean Dice this close is no difference: the store's rounding can move it as much."""
+_MOST_TIED = 3
+_MOST_PRICES = 5
 
-MOST_TRIALS = 60
-_WORTHWHILE = 1e-4  # a rule that gains less in mean Dice is not worth having
-_ISLAND_QUANTILES = (0.25, 0.5, 0.75, 0.95)
-_NONE, _LARGEST, _SEARCHED = "none", "largest", "searched"
-
-Rows = npt.NDArray[np.intp]
+Nsd = Callable[[Choice, Rows], float]
+"""Mean NSD of a choice over some cases."""
 
 
 @dataclass(frozen=True)
-class Tried:
+class Scored:
     """A candidate and its mean Dice over the cases it was judged on."""
 
-    candidate: Candidate
+    choice: Choice
     mean_dice: float
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search tried, in order; ``default`` is the best single configuration without post-processing."""
+    """What a search found; ``default`` is the best single configuration as it is, ``nnunet`` the baseline."""
 
-    tried: tuple[Tried, ...]
-    default: Tried
-    chosen: Tried
-
-
-def search(evidence: Evidence, rows: Rows, seed: int) -> Outcome | None:
-    """Choose on the cases ``rows`` alone; None where no target can be scored in any of them."""
-    nothing = (Cleaning(),) * len(evidence.targets)
-    singles = [Candidate(mix, nothing) for mix in evidence.singles()]
-    scored = [(candidate, mean_of_targets(evidence.dice(candidate)[rows])) for candidate in singles]
-    known = [Tried(candidate, mean) for candidate, mean in scored if mean is not None]
-    if not known:
-        return None
-    default = max(known, key=lambda tried: tried.mean_dice)
-    tried = _study(evidence, rows, default.candidate.mix, seed)
-    return Outcome(tried, default, _simplest_good(evidence, rows, tried, seed))
+    candidates: tuple[Scored, ...]
+    default: Scored
+    nnunet: Scored
+    chosen: Scored
 
 
-def best_cleaning(table: PieceTable, rows: Rows) -> Cleaning:
-    """The rule with the best mean Dice of one target over ``rows``; the simplest of equals."""
-    best, best_mean = Cleaning(), _mean(table, Cleaning(), rows)
-    for cleaning in _rules(table, rows):
-        mean = _mean(table, cleaning, rows)
-        if mean > best_mean + _WORTHWHILE:
-            best, best_mean = cleaning, mean
-    return best
+@dataclass(frozen=True)
+class Search:
+    """One search: on some of the cases, under a name, with a seed."""
+
+    evidence: Evidence
+    rows: Rows
+    name: str
+    seed: int
+
+    def trials(self, journal: Journal, effort: Effort) -> tuple[Tried, ...]:
+        """Try recipes without post-processing."""
+        evidence, rows = self.evidence, self.rows
+        return run(
+            evidence.space,
+            lambda recipe: evidence.mean(evidence.dice(recipe), rows),
+            journal,
+            self.name,
+            self.seed,
+            effort,
+        )
+
+    def finalists(self, tried: tuple[Tried, ...]) -> tuple[Recipe, ...]:
+        """The best recipe of each price, the best single one as it is, and nnU-Net's; without repetition."""
+        by_price: dict[float, list[Tried]] = {}
+        for each in tried:
+            by_price.setdefault(self.evidence.space.case_s(each.recipe), []).append(each)
+        ranked = sorted(map(_simplest, by_price.values()), key=lambda each: -each.mean_dice)[:_MOST_PRICES]
+        everybodys = (self._default().recipe, nnunet.recipe(self.evidence, self.rows))
+        return tuple(dict.fromkeys([*everybodys, *(each.recipe for each in ranked)]))
+
+    def choose(self, finalists: Mapping[Recipe, Finalist], tried: tuple[Tried, ...], nsd: Nsd) -> Outcome:
+        """Post-process the finalists and choose among them."""
+        recipes = self.finalists(tried)
+        baseline = nnunet.choose(finalists[nnunet.recipe(self.evidence, self.rows)], self.evidence, self.rows)
+        choices = [finalists[self._default().recipe].plain(), baseline]
+        for recipe in recipes:
+            each = finalists[recipe]
+            choices += [each.plain(), each.cleaned(self.rows, joint=False)]
+            choices += [each.cleaned(self.rows, joint=True)] if each.can_join else []
+        scored = {choice: Scored(choice, self._mean(finalists, choice)) for choice in choices}
+        chosen = self._simplest_good(finalists, tuple(scored.values()), nsd)
+        return Outcome(tuple(scored.values()), scored[choices[0]], scored[baseline], chosen)
+
+    def _default(self) -> Tried:
+        space, evidence = self.evidence.space, self.evidence
+        singles = [recipe for recipe in space.first() if recipe.plain]
+        scored = [Tried(recipe, evidence.mean(evidence.dice(recipe), self.rows)) for recipe in singles]
+        return max(scored, key=lambda each: each.mean_dice)
+
+    def _mean(self, finalists: Mapping[Recipe, Finalist], choice: Choice) -> float:
+        return self.evidence.mean(finalists[choice.recipe].dice(choice), self.rows)
+
+    def _simplest_good(self, finalists: Mapping[Recipe, Finalist], scored: tuple[Scored, ...], nsd: Nsd) -> Scored:
+        """The one-standard-error rule."""
+        best = self._best(scored, nsd)
+        subjects = [self.evidence.subjects[row] for row in self.rows]
+        scorable = self.evidence.scorable(self.rows)
+        tables = {
+            each.choice: finalists[each.choice.recipe].dice(each.choice)[self.rows][:, scorable] for each in scored
+        }
+        good = [best]
+        for other in scored:
+            if self._simplicity(other) < self._simplicity(best):
+                error = paired_standard_error(tables[best.choice], tables[other.choice], subjects, self.seed)
+                if best.mean_dice - other.mean_dice <= error:
+                    good.append(other)
+        return min(good, key=self._simplicity)
+
+    def _best(self, scored: tuple[Scored, ...], nsd: Nsd) -> Scored:
+        """The highest mean Dice; of those as good, the highest NSD, then the cheapest."""
+        top = max(scored, key=lambda each: each.mean_dice)
+        tied = sorted((s for s in scored if s.mean_dice >= top.mean_dice - TIE), key=lambda each: -each.mean_dice)
+        if len(tied) == 1:
+            return top
+        surface = {each.choice: nsd(each.choice, self.rows) for each in tied[:_MOST_TIED]}
+        closest = max(surface.values())
+        return min((s for s in tied[:_MOST_TIED] if surface[s.choice] >= closest - TIE), key=self._simplicity)
+
+    def _simplicity(self, scored: Scored) -> tuple[float, int, float]:
+        return self.evidence.space.case_s(scored.choice.recipe), scored.choice.knobs, -scored.mean_dice
 
 
-def _study(evidence: Evidence, rows: Rows, best_single: int, seed: int) -> tuple[Tried, ...]:
-    """Run the Optuna study; candidates that come out equal are listed once."""
-    tried: dict[Candidate, Tried] = {}
-    recipes = _recipes(evidence)
-
-    def objective(trial: optuna.Trial) -> float:
-        mix = trial.suggest_categorical("ensemble", list(range(len(evidence.mixes))))
-        recipe = trial.suggest_categorical("postprocessing", recipes)
-        candidate = Candidate(mix, _cleaning(evidence, mix, recipe, rows))
-        if candidate not in tried:
-            mean = mean_of_targets(evidence.dice(candidate)[rows])
-            tried[candidate] = Tried(candidate, 0.0 if mean is None else mean)
-        return tried[candidate].mean_dice
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    everything = list(_order(len(evidence.mixes), recipes, best_single))
-    # All of it where that is little; else the first half as given, and the sampler learns from it.
-    start = everything if len(everything) <= MOST_TRIALS else everything[: MOST_TRIALS // 2]
-    for mix, recipe in start:
-        study.enqueue_trial({"ensemble": mix, "postprocessing": recipe})
-    study.optimize(objective, n_trials=min(len(everything), MOST_TRIALS))
-    return tuple(tried.values())
-
-
-def _order(mixes: int, recipes: list[str], best_single: int) -> Iterator[tuple[int, str]]:
-    """All combinations: the default first, then other ensembles, then recipes for the default, then the rest."""
-    others = [mix for mix in range(mixes) if mix != best_single]
-    yield best_single, _NONE
-    yield from ((mix, _NONE) for mix in others)
-    yield from ((best_single, recipe) for recipe in recipes[1:])
-    yield from ((mix, recipe) for recipe in reversed(recipes[1:]) for mix in others)
-
-
-def _recipes(evidence: Evidence) -> list[str]:
-    """None, the largest component of each target and of all, and the exact search."""
-    each = [f"{_LARGEST} {index}" for index in range(len(evidence.targets))]
-    return [_NONE, *each, *([_LARGEST] if len(each) > 1 else []), _SEARCHED]
-
-
-def _cleaning(evidence: Evidence, mix: int, recipe: str, rows: Rows) -> tuple[Cleaning, ...]:
-    """A recipe spelled out as one rule per target."""
-    tables = evidence.tables[mix]
-    if recipe == _SEARCHED:
-        return tuple(best_cleaning(table, rows) for table in tables)
-    return tuple(Cleaning(keep_largest=recipe in (_LARGEST, f"{_LARGEST} {index}")) for index in range(len(tables)))
-
-
-def _rules(table: PieceTable, rows: Rows) -> Iterator[Cleaning]:
-    """Every rule worth trying on a target, the simplest first."""
-    islands = table.island_volumes_mm3(rows)
-    minima = {float(f"{volume:.2g}") for volume in np.quantile(islands, _ISLAND_QUANTILES)} if len(islands) else set()
-    largest = (False, True) if len(islands) else (False,)
-    fill = (False, True) if table.has_holes() else (False,)
-    rules = [Cleaning(*rule) for rule in product(largest, (0.0, *sorted(minima)), fill)]
-    return iter(sorted(rules[1:], key=lambda rule: rule.keep_largest + (rule.minimum_mm3 > 0) + rule.fill_holes))
-
-
-def _mean(table: PieceTable, cleaning: Cleaning, rows: Rows) -> float:
-    mean = float(target_means(table.dice(cleaning)[rows, None])[0])
-    return -1.0 if np.isnan(mean) else mean
-
-
-def _simplest_good(evidence: Evidence, rows: Rows, tried: tuple[Tried, ...], seed: int) -> Tried:
-    """The one-standard-error rule."""
-    best = max(tried, key=lambda candidate: candidate.mean_dice)
-    best_dice = evidence.dice(best.candidate)[rows]
-    subjects = [evidence.subjects[row] for row in rows]
-
-    def complexity(other: Tried) -> tuple[int, int, float]:
-        cleaned = sum(cleaning != Cleaning() for cleaning in other.candidate.cleaning)
-        return len(evidence.mixes[other.candidate.mix]), cleaned, -other.mean_dice
-
-    good = [best]
-    for other in tried:
-        if complexity(other) < complexity(best):
-            error = paired_standard_error(best_dice, evidence.dice(other.candidate)[rows], subjects, seed)
-            if best.mean_dice - other.mean_dice <= error:
-                good.append(other)
-    return min(good, key=complexity)
+def _simplest(tried: list[Tried]) -> Tried:
+    """The simplest of the best."""
+    enough = max(each.mean_dice for each in tried) - TIE
+    good = (each for each in tried if each.mean_dice >= enough)
+    return min(good, key=lambda each: (each.recipe.knobs, each.recipe.strength, -each.mean_dice))

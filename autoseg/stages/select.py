@@ -4,84 +4,67 @@ The search (``autoseg.selection.search``) chooses on all development cases; its 
 The honest number is nested: for each fold the same search chooses on the others and is scored on it. The default, the
 best single configuration without post-processing, is chosen the same way. The search's choice ships only if it beats
 the default nested, its whole interval above zero; otherwise the default ships. (Varma and Simon, BMC Bioinformatics
-7:91, 2006, show how much choosing and scoring on the same cases flatters.)
+7:91, 2006, show how much choosing and scoring on the same cases flatters.) A target that occurs in no reference takes
+no part in the choice.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from autoseg import records
 from autoseg.contracts import (
-    CaseScan,
-    Dataset,
+    BiasStrength,
+    Interval,
     Member,
+    NestedTarget,
     Scores,
     Selection,
     Trial,
     Validation,
 )
-from autoseg.evaluation.scoring import dice_of, score_case, score_table, summarize, to_interval
-from autoseg.events import Event, Notify, silent
-from autoseg.outoffold import OutOfFold, joint_box, place, read_job
-from autoseg.postprocessing import segment
-from autoseg.selection.choice import Pipeline, explain, pipeline_of
-from autoseg.selection.ensembles import Candidate, Evidence, blend, gather
-from autoseg.selection.search import Outcome, search
+from autoseg.evaluation.scoring import summarize, to_interval
+from autoseg.events import Notify, silent
+from autoseg.selection import nnunet
+from autoseg.selection.choice import explain
+from autoseg.selection.crossfit import Found, Measured, crossfit
+from autoseg.selection.evidence import Evidence, gather
+from autoseg.selection.finalists import Choice, pipeline_of
+from autoseg.selection.journal import Journal
+from autoseg.selection.search import Scored
+from autoseg.selection.space import BIAS_STEP, BIAS_STEPS
+from autoseg.selection.store import Store
+from autoseg.selection.trials import Effort
 from autoseg.volumes import statistics
-from autoseg.volumes.labels import Classes
-from autoseg.workspace import DatasetFolder, JobFolder
 from planners.contracts import Plan
 
 algorithm_version = 2
 
-Jobs = Callable[[str, int], JobFolder]
-Table = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where cases, labels, out-of-fold predictions and their validation scores are found."""
-
-    dataset: Dataset
-    labels: DatasetFolder
-    jobs: Jobs
-    validations: Mapping[str, Scores]
-
-    def predicted(self, case: str, fold: int, pipeline: Pipeline) -> tuple[Classes, Classes, CaseScan]:
-        """Reference, prediction (z, y, x) and scan of a case: exactly what the shipped model would make of it."""
-        scan = records.read(self.labels.scan(case), CaseScan)
-        reference = np.load(self.labels.label(case), allow_pickle=False)
-        names = [member.configuration for member in pipeline.members]
-        stored: dict[str, OutOfFold] = {name: read_job(self.jobs(name, fold), name, fold, case) for name in names}
-        box = joint_box([prediction.box for prediction in stored.values()])
-        probabilities = blend(stored, pipeline.members, box, self.dataset.labels.kind)
-        classes = segment(probabilities, self.dataset.labels, scan.spacing_mm, pipeline.postprocessing)
-        return reference, place(classes, box, scan.shape), scan
+_STRENGTHS = (0.5, 1.0, 1.25, 1.5, 2.0)
 
 
 def select(
-    dataset: Dataset,
+    store: Store,
     plan: Plan,
     validation: Validation,
-    source: DatasetFolder,
-    jobs: Jobs,
+    trials: Path,
     *,
     seed: int,
+    effort: Effort = Effort(),
     notify: Notify = silent,
 ) -> Selection:
     """Choose ensemble and post-processing, and measure the choice without flattery.
 
     Args:
-        dataset: Labels, subjects and the split.
+        store: Cases, labels and the out-of-fold predictions.
         plan: Its configurations may become members.
         validation: Their out-of-fold scores.
-        source: Holds the canonical labels and the scans.
-        jobs: Folder of the job (configuration, fold).
+        trials: File of the trials; those of an interrupted search on the same evidence are taken up.
         seed: Of the sampler and the bootstrap.
-        notify: Told of each case.
+        effort: How long each search goes on.
+        notify: Told of each case and each search.
 
     Returns:
         The choice. ``nested_gain`` is always that of the search's choice over the default, also where it did not
@@ -92,111 +75,80 @@ def select(
         DataError: An out-of-fold prediction is missing or damaged; the message names case and job.
     """
     validations: dict[str, Scores] = {entry.configuration: entry.oof for entry in validation.configurations}
-    folds = [index for index, cases in enumerate(dataset.split.folds) if cases]
+    folds = [index for index, cases in enumerate(store.dataset.split.folds) if cases]
     if not folds or all(entry.oof.mean_dice.value is None for entry in validation.configurations):
         return _untested(plan, validations, "there are no validation cases that could be scored")
-    sources = Sources(dataset, source, jobs, validations)
-    evidence = gather(dataset, plan, source, jobs, notify)
-    outcome = search(evidence, np.arange(len(evidence.cases)), seed)
-    if outcome is None:
+    evidence = gather(store, plan, notify)
+    if not evidence.occurs.any():
         return _untested(plan, validations, "no target occurs in any validation case")
-    nested = _nested(evidence, sources, seed, notify)
-    return _decide(evidence, sources, outcome, nested, seed)
+    journal = Journal(trials, _identity(evidence, validation, seed, effort))
+    tolerance_mm = next(iter(validations.values())).tolerance_mm
+    measured = Measured(store, evidence, tolerance_mm)
+    return _record(measured, validations, crossfit(measured, journal, seed, notify, effort), seed)
 
 
-@dataclass(frozen=True)
-class Nested:
-    """Dice (cases, targets) of choices made on other folds; None: fewer than two folds to choose and score on."""
-
-    chosen: Table
-    default: Table
+def _identity(evidence: Evidence, validation: Validation, seed: int, effort: Effort) -> str:
+    """Digest of all that the trials' values depend on."""
+    known = (algorithm_version, effort, seed, evidence.space, evidence.voxels.rows, records.digest(validation))
+    return hashlib.sha256(repr(known).encode()).hexdigest()
 
 
-def _nested(
-    evidence: Evidence,
-    sources: Sources,
-    seed: int,
-    notify: Notify,
-) -> Nested | None:
-    """Cross-fit the search and the default."""
-    chosen = np.full((len(evidence.cases), len(evidence.targets)), np.nan)
-    default = chosen.copy()
-    folds = np.unique(evidence.folds)
-    for done, fold in enumerate(folds, start=1):
-        outcome = search(evidence, np.flatnonzero(evidence.folds != fold), seed)
-        if outcome is None:
-            return None
-        rows = np.flatnonzero(evidence.folds == fold)
-        default[rows] = _held_out(evidence, sources, outcome.default.candidate, rows)
-        chosen[rows] = _held_out(evidence, sources, outcome.chosen.candidate, rows)
-        notify(Event(stage="select", done=done, total=len(folds), unit="folds", detail="nested choice"))
-    return Nested(chosen, default)
-
-
-def _held_out(
-    evidence: Evidence,
-    sources: Sources,
-    candidate: Candidate,
-    rows: npt.NDArray[np.intp],
-) -> Table:
-    """Dice (rows, targets), exact: from validation where that has it, else by segmenting the cases."""
-    pipeline = pipeline_of(evidence, candidate)
-    cases = [evidence.cases[row] for row in rows]
-    if len(pipeline.members) == 1 and not pipeline.postprocessing:
-        scored = {score.case: score for score in sources.validations[pipeline.members[0].configuration].cases}
-        known = [[target.dice for target in scored[case].targets] for case in cases]
-        return score_table(known, len(evidence.targets))
-    made = []
-    for row, case in zip(rows, cases, strict=True):
-        reference, predicted, _ = sources.predicted(case, int(evidence.folds[row]), pipeline)
-        made.append(dice_of(reference, predicted, sources.dataset.labels))
-    return score_table(made, len(evidence.targets))
-
-
-def _decide(
-    evidence: Evidence,
-    sources: Sources,
-    outcome: Outcome,
-    nested: Nested | None,
-    seed: int,
-) -> Selection:
-    """Ship the search's choice if it is worth it, else the default."""
-    default, chosen = pipeline_of(evidence, outcome.default.candidate), pipeline_of(evidence, outcome.chosen.candidate)
-    nowhere = np.full((len(evidence.cases), len(evidence.targets)), np.nan)
-    honest = nested or Nested(nowhere, nowhere)
-    gain = statistics.paired_interval(honest.chosen, honest.default, evidence.subjects, seed)
-    better = chosen != default and gain.low is not None and gain.low > 0
-    ships = chosen if better else default
-    oof = (
-        _full_scores(evidence, sources, ships, seed) if better else sources.validations[ships.members[0].configuration]
-    )
-    mean = statistics.interval(honest.chosen if better else honest.default, evidence.subjects, seed)
+def _record(measured: Measured, validations: Mapping[str, Scores], found: Found, seed: int) -> Selection:
+    """What was found and how good it is, as a record."""
+    evidence, outcome, ships = measured.evidence, found.outcome, found.ships.choice
+    space, labels = evidence.space, evidence.space.labels
+    pipeline = pipeline_of(space, ships)
+    every = np.arange(len(evidence.cases))
+    oof = validations[pipeline.members[0].configuration]
+    if found.better:
+        oof = summarize(measured.scores(ships, every), labels, oof.tolerance_mm, seed)
     return Selection(
-        members=ships.members,
-        postprocessing=ships.postprocessing,
+        members=pipeline.members,
+        mirror=pipeline.mirror,
+        blend=pipeline.blend,
+        decision=pipeline.decision,
+        postprocessing=pipeline.postprocessing,
         oof=oof,
         default_oof_mean_dice=outcome.default.mean_dice,
-        nested_mean_dice=to_interval(mean),
-        nested_gain=to_interval(gain),
-        trials=_trials(evidence, outcome),
-        because=explain(outcome, default, chosen, gain, better=better),
+        nested_mean_dice=to_interval(found.mean),
+        nested_gain=to_interval(found.gain),
+        nested_gain_over_nnunet=to_interval(found.over_nnunet),
+        nested_targets=_per_target(evidence, found, seed) if found.mean.value is not None else (),
+        case_s=space.case_s(ships.recipe),
+        trials=_trials(evidence, found),
+        nnunet=_trial(evidence, len(found.trials), outcome.nnunet, nnunet.NAME),
+        bias_strengths=_bias_strengths(evidence, ships),
+        because=explain(
+            labels,
+            len(found.trials),
+            (pipeline_of(space, outcome.default.choice), outcome.default.mean_dice),
+            (pipeline_of(space, outcome.chosen.choice), outcome.chosen.mean_dice),
+            found.gain,
+            better=found.better,
+        ),
     )
 
 
-def _full_scores(
-    evidence: Evidence,
-    sources: Sources,
-    pipeline: Pipeline,
-    seed: int,
-) -> Scores:
-    """All scores of a pipeline on all validation cases."""
-    dataset = sources.dataset
-    tolerance_mm = next(iter(sources.validations.values())).tolerance_mm
-    scores = []
-    for case, subject, fold in zip(evidence.cases, evidence.subjects, evidence.folds, strict=True):
-        reference, predicted, scan = sources.predicted(case, int(fold), pipeline)
-        scores.append(score_case(reference, predicted, dataset.labels, scan.spacing_mm, tolerance_mm, case, subject))
-    return summarize(scores, dataset.labels, tolerance_mm, seed)
+def _per_target(evidence: Evidence, found: Found, seed: int) -> tuple[NestedTarget, ...]:
+    """Each target's share of the nested scores."""
+
+    def of(target: int) -> tuple[Interval, Interval]:
+        nested, subjects = found.nested, evidence.subjects
+        ships, chosen, default = (t[:, [target]] for t in (found.table, nested.chosen, nested.default))
+        gain = statistics.paired_interval(chosen, default, subjects, seed)
+        return to_interval(statistics.interval(ships, subjects, seed)), to_interval(gain)
+
+    named = ((name, *of(target)) for target, name in enumerate(evidence.space.labels.targets))
+    return tuple(NestedTarget(target=name, dice=dice, gain=gain) for name, dice, gain in named)
+
+
+def _bias_strengths(evidence: Evidence, choice: Choice) -> tuple[BiasStrength, ...]:
+    """What the recipe would score if its biases acted otherwise: flatter outputs make them act more strongly."""
+    recipe, every = choice.recipe, np.arange(len(evidence.cases))
+    strongest = max((abs(steps) for steps in recipe.biases), default=0)
+    possible = [factor for factor in _STRENGTHS if 0 < strongest * factor <= BIAS_STEPS]
+    tables = [(f, evidence.dice_with(recipe, [f * BIAS_STEP * steps for steps in recipe.biases])) for f in possible]
+    return tuple(BiasStrength(factor=f, oof_mean_dice=evidence.mean(table, every)) for f, table in tables)
 
 
 def _untested(plan: Plan, validations: Mapping[str, Scores], why: str) -> Selection:
@@ -217,14 +169,27 @@ def _untested(plan: Plan, validations: Mapping[str, Scores], why: str) -> Select
     )
 
 
-def _trials(evidence: Evidence, outcome: Outcome) -> tuple[Trial, ...]:
-    pipelines = [pipeline_of(evidence, tried.candidate) for tried in outcome.tried]
-    return tuple(
-        Trial(
-            number=number,
-            members=pipeline.members,
-            postprocessing=pipeline.postprocessing,
-            oof_mean_dice=tried.mean_dice,
-        )
-        for number, (pipeline, tried) in enumerate(zip(pipelines, outcome.tried, strict=True))
+def _trials(evidence: Evidence, found: Found) -> tuple[Trial, ...]:
+    """Every trial of the search on all cases, then its post-processed finalists."""
+    nothing = found.outcome.default.choice.rules
+    made = [Scored(Choice(tried.recipe, False, nothing), tried.mean_dice) for tried in found.trials]
+    names = {found.outcome.default.choice: "best single configuration", found.outcome.nnunet.choice: nnunet.NAME}
+    finals = [
+        _trial(evidence, len(made) + n, s, names.get(s.choice, "")) for n, s in enumerate(found.outcome.candidates)
+    ]
+    return (*(_trial(evidence, number, scored, "") for number, scored in enumerate(made)), *finals)
+
+
+def _trial(evidence: Evidence, number: int, scored: Scored, name: str) -> Trial:
+    pipeline = pipeline_of(evidence.space, scored.choice)
+    return Trial(
+        number=number,
+        members=pipeline.members,
+        mirror=pipeline.mirror,
+        blend=pipeline.blend,
+        decision=pipeline.decision,
+        postprocessing=pipeline.postprocessing,
+        oof_mean_dice=scored.mean_dice,
+        case_s=evidence.space.case_s(scored.choice.recipe),
+        name=name,
     )

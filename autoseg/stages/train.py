@@ -5,6 +5,7 @@ A job writes only its own folder:
     weights.safetensors      the averaged weights, complete or absent
     checkpoint/              two generations; ``clean`` removes them once the job's record is written
     oof/<case>.npz           probabilities of each validation case on its canonical source grid
+    oof/mirrored/<case>.npz  the same, averaged over mirrored copies, where that costs little (``Job.mirrors``)
 
 The second stage of a cascade reads, in the folders of its first stage's jobs, what these predicted of cases that they
 never saw. The networks that made those masks did see the second stage's validation cases; nobody in this field avoids
@@ -41,7 +42,7 @@ from autoseg.volumes.labels import Classes, one_hot
 from autoseg.volumes.preparation import prepare_labels, restore_probabilities
 from autoseg.workspace import JobFolder, PreparedFolder
 
-algorithm_version = 5
+algorithm_version = 6
 
 CACHE_SHARE = 0.4
 """Of the free memory that may hold cases while training."""
@@ -112,6 +113,7 @@ def train(
         ended_early=trained.ended_early,
         execution=trained.execution,
         out_of_fold=job.validation,
+        mirrored=job.mirrors,
     )
 
 
@@ -259,11 +261,13 @@ def _predict_validation(
 ) -> None:
     background = 0 if job.exclusive else None
     for done, case in enumerate(job.validation, start=1):
-        path = out.out_of_fold(case)
-        if not path.exists():
-            probabilities = _probabilities(job, network, device, _image(job, folder, previous, case))
-            on_source_grid = restore_probabilities(probabilities, job.geometry(case), background=background)
-            write_out_of_fold(path, on_source_grid, background=background)
+        for mirrored in (False, True) if job.mirrors else (False,):
+            path = out.out_of_fold(case, mirrored=mirrored)
+            if not path.exists():
+                image = _image(job, folder, previous, case)
+                probabilities = _probabilities(job, network, device, image, mirrored=mirrored)
+                on_source_grid = restore_probabilities(probabilities, job.geometry(case), background=background)
+                write_out_of_fold(path, on_source_grid, background=background)
         notify(Event(stage=str(job), done=done, total=len(job.validation), unit="validation case", detail=case))
 
 
@@ -276,7 +280,7 @@ def _image(job: Job, folder: PreparedFolder, previous: Previous | None, case: st
 
 
 def _probabilities(
-    job: Job, network: torch.nn.Module, device: torch.device, image: NDArray[np.float32]
+    job: Job, network: torch.nn.Module, device: torch.device, image: NDArray[np.float32], *, mirrored: bool = False
 ) -> NDArray[np.float32]:
     """Of one case on its prepared grid, (H, z, y, x)."""
     return infer.predict_volume(
@@ -284,7 +288,7 @@ def _probabilities(
         image,
         job.schedule.patch_vox,
         "softmax" if job.exclusive else "sigmoid",
-        (),
+        job.schedule.augmentation.mirror_axes if mirrored else (),
         device,
         job.schedule.precision,
     )

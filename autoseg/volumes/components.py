@@ -22,11 +22,12 @@ Counts = npt.NDArray[np.int64]
 
 
 class Cleaning(NamedTuple):
-    """A rule for one target; the default does nothing."""
+    """A rule for one target; the default does nothing. Smoothing comes first: a table is of masks smoothed already."""
 
     keep_largest: bool = False
     minimum_mm3: float = 0.0
     fill_holes: bool = False
+    smooth_mm: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -33,16 +33,24 @@ FACES = ndimage.generate_binary_structure(3, 1)
 # ------------------------------------------------------------------------------------------------------ deciding
 
 
-def to_classes(probabilities: Probabilities, kind: LabelKind, writes: Sequence[int] = ()) -> Classes:
-    """The class map that probabilities (H, z, y, x) stand for.
+def to_classes(
+    probabilities: Probabilities,
+    kind: LabelKind,
+    writes: Sequence[int] = (),
+    biases: Sequence[float] = (),
+    parents: Sequence[int | None] = (),
+) -> Classes:
+    """The class map that probabilities (H, ...) stand for.
 
     Args:
         probabilities: Exclusive: head k is class k, ties go to the lower class. Regions: one head per region.
         kind: How heads compete.
         writes: Class index that each region paints, in painting order; not needed for exclusive labels.
+        biases: One per target, as for ``over_threshold``; exclusive labels compete after it, background has none.
+        parents: As for ``inside_parents``; empty: regions are left as they are.
 
     Returns:
-        (z, y, x), uint8 or uint16.
+        (...), uint8 or uint16.
 
     >>> to_classes(np.array([0.2, 0.5, 0.3]).reshape(3, 1, 1, 1), "exclusive").item()
     1
@@ -50,14 +58,43 @@ def to_classes(probabilities: Probabilities, kind: LabelKind, writes: Sequence[i
     1
     """
     if kind == "regions":
-        return paint(probabilities > 0.5, writes)
+        return paint(inside_parents(over_threshold(probabilities, biases), parents), writes)
     classes = np.zeros(probabilities.shape[1:], dtype=index_dtype(len(probabilities) - 1))
     best = np.array(probabilities[0])
     for head in range(1, len(probabilities)):  # a running maximum reads memory in order; argmax over axis 0 does not
-        better = probabilities[head] > best
-        classes[better] = head
-        np.maximum(best, probabilities[head], out=best)
+        bias = biases[head - 1] if biases else 0.0
+        one = probabilities[head] * np.float32(np.exp(bias)) if bias else probabilities[head]
+        np.copyto(classes, head, where=one > best, casting="unsafe")
+        np.maximum(best, one, out=best)
     return classes
+
+
+def over_threshold(probabilities: Probabilities, biases: Sequence[float] = ()) -> npt.NDArray[np.bool_]:
+    """Region masks (H, ...): where the logit plus the region's bias is above 0; without biases, probability over 0.5.
+
+    >>> over_threshold(np.array([[0.4], [0.4]]), biases=(0.0, 0.5)).tolist()
+    [[False], [True]]
+    """
+    if not any(biases):
+        return probabilities > 0.5
+    limits = (1 / (1 + np.exp(np.asarray(biases)))).astype(np.float32)
+    return np.stack([head > limit for head, limit in zip(probabilities, limits, strict=True)])
+
+
+def inside_parents(masks: npt.NDArray[np.bool_], parents: Sequence[int | None]) -> npt.NDArray[np.bool_]:
+    """Region masks (T, ...) without what lies outside the region around them.
+
+    Args:
+        masks: One per region; changed in place.
+        parents: Of each region, the one it must lie in, which comes before it; None: it lies in none. Empty: nobody.
+
+    >>> inside_parents(np.array([[True, False], [True, True]]), parents=(None, 0)).tolist()
+    [[True, False], [True, False]]
+    """
+    for mask, parent in zip(masks, parents, strict=bool(parents)):
+        if parent is not None:
+            mask &= masks[parent]
+    return masks
 
 
 def paint(masks: npt.NDArray[np.bool_], writes: Sequence[int]) -> Classes:
@@ -96,8 +133,18 @@ def index_dtype(largest: int) -> type[np.unsignedinteger]:
 # ------------------------------------------------------------------------------------------------------ cleaning
 
 
-def clean(mask: Mask, spacing_mm: Spacing, *, keep_largest: bool, minimum_mm3: float, fill_holes: bool) -> Mask:
-    """A cleaned copy of one target's mask (z, y, x): largest component, then minimum size, then holes."""
+def clean(
+    mask: Mask,
+    spacing_mm: Spacing,
+    *,
+    keep_largest: bool,
+    minimum_mm3: float,
+    fill_holes: bool,
+    smooth_mm: float = 0.0,
+) -> Mask:
+    """A cleaned copy of one target's mask (z, y, x): smooth, then largest component, then minimum size, then holes."""
+    if smooth_mm > 0:
+        mask = smoothed(mask, smooth_mm, spacing_mm)
     if keep_largest:
         mask = largest_component(mask)
     if minimum_mm3 > 0:
@@ -105,6 +152,28 @@ def clean(mask: Mask, spacing_mm: Spacing, *, keep_largest: bool, minimum_mm3: f
     if fill_holes:
         mask = with_holes_filled(mask)
     return mask.copy()
+
+
+def smoothed(mask: Mask, smooth_mm: float, spacing_mm: Spacing) -> Mask:
+    """Where a Gaussian average of the mask is over one half: corners are rounded, specks and thin bridges vanish.
+
+    Nothing appears outside the mask's bounding box, and beyond the image counts as outside the mask; so a crop around
+    the mask gives what the whole volume gives.
+
+    Args:
+        mask: (z, y, x).
+        smooth_mm: Standard deviation of the Gaussian.
+        spacing_mm: Size of a voxel.
+    """
+    inside = bounding_slices(mask)
+    if inside is None:
+        return mask
+    plane = mask.shape[0] == 1
+    sigma = [0.0 if plane and axis == 0 else smooth_mm / step for axis, step in enumerate(spacing_mm)]
+    average = ndimage.gaussian_filter(mask[inside].astype(np.float32), sigma, mode="constant", truncate=3.0)
+    result = np.zeros_like(mask)
+    result[inside] = average > 0.5
+    return result
 
 
 def largest_component(mask: Mask) -> Mask:

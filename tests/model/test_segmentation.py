@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from autoseg import model
+from autoseg.contracts import Bias, Blend, Decision
 from autoseg.errors import UsageError
 from autoseg.model import arrays, population
+from autoseg.postprocessing import file_values, segment
+from autoseg.volumes.blending import mean, on_scale
 from tests.model import tiny
 
 
@@ -82,6 +85,24 @@ def test_members_are_blended_by_weight_in_probability_space(tmp_path, image):
         single.append(model.load(tmp_path / name, device="cpu").predict_probabilities(image, (1.0, 1.0, 1.0)))
     found = blend.predict_probabilities(image, (1.0, 1.0, 1.0))
     np.testing.assert_allclose(found, 0.75 * single[0] + 0.25 * single[1], atol=1e-5)
+
+
+def test_the_record_says_how_to_blend_and_decide(tmp_path, image):
+    """What selection measured out of fold, by the same two functions, is what a loaded model does."""
+    how, bias = Blend(scale="logits"), Decision(biases=(Bias(target="organ", logit=0.75),), joint_largest=True)
+    both = tiny.draft(members=(("3d_fullres", 3.0), ("2d", 1.0))).model_copy(update={"blend": how, "decision": bias})
+    tiny.make(tmp_path / "both", both)
+    loaded = model.load(tmp_path / "both", device="cpu")
+    single = []
+    for name in ("3d_fullres", "2d"):
+        kept = tuple(m for m in both.members if m.configuration == name)
+        alone = loaded.record.model_copy(update={"members": kept, "blend": Blend()})
+        single.append(loaded.with_record(alone).predict_probabilities(image, (1.0, 1.0, 1.0)))
+    parts = [on_scale(one, "exclusive", "logits", 1.0) for one in single]
+    found = loaded.predict_probabilities(image, (1.0, 1.0, 1.0))
+    np.testing.assert_allclose(found, mean(parts, [3, 1], "exclusive", "logits"), atol=1e-3)
+    decided = segment(found, both.labels, (1.0, 1.0, 1.0), (), bias)
+    np.testing.assert_array_equal(loaded.predict(image, (1.0, 1.0, 1.0)), file_values(decided, both.labels))
 
 
 def test_regions_are_painted_in_their_file_values(tmp_path, image):

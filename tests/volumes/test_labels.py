@@ -148,3 +148,37 @@ def test_file_values_round_trip_in_the_narrowest_dtype(values, background, dtype
 def test_values_beyond_64_bits_are_refused():
     with pytest.raises(LabelError, match="64 bits"):
         labels.to_file_values(np.zeros((1, 1, 1), dtype=np.uint8), (2**70,))
+
+
+def test_smoothing_rounds_corners_and_takes_specks_away_in_mm():
+    mask = np.zeros((20, 20, 20), dtype=bool)
+    mask[4:16, 4:16, 4:16] = True
+    mask[1, 1, 1] = True
+    smooth = labels.smoothed(mask, 1.0, (1.0, 1.0, 1.0))
+    assert not smooth[1, 1, 1]
+    assert not smooth[4, 4, 4]  # a corner
+    assert smooth[4, 10, 10]  # a face stays where it is
+    assert smooth.sum() < mask.sum()
+    assert np.array_equal(labels.smoothed(mask, 2.0, (2.0, 2.0, 2.0)), smooth)
+    crop = (slice(1, 16),) * 3
+    assert np.array_equal(labels.smoothed(mask[crop], 1.0, (1.0, 1.0, 1.0)), smooth[crop])
+
+
+def test_smoothing_a_plane_does_not_empty_it():
+    mask = np.zeros((1, 30, 30), dtype=bool)
+    mask[0, 5:25, 5:25] = True
+    smooth = labels.smoothed(mask, 1.0, (1.0, 1.0, 1.0))
+    assert smooth[0, 6:24, 6:24].sum() > 320
+    assert not labels.smoothed(np.zeros((1, 4, 4), dtype=bool), 1.0, (1.0, 1.0, 1.0)).any()
+
+
+def test_biases_shift_decisions():
+    heads = np.array([0.5, 0.3, 0.2]).reshape(3, 1)
+    assert labels.to_classes(heads, "exclusive").item() == 0
+    assert labels.to_classes(heads, "exclusive", biases=(0.6, 0.0)).item() == 1
+    assert labels.to_classes(heads, "exclusive", biases=(0.6, 1.1)).item() == 2
+    regions = np.array([0.4, 0.6]).reshape(2, 1)
+    assert labels.over_threshold(regions, (0.5, -0.5)).ravel().tolist() == [True, False]
+    nested = labels.to_classes(regions, "regions", (1, 2), parents=(None, 0))
+    assert nested.item() == 0  # the inner region alone is not kept
+    assert labels.to_classes(regions, "regions", (1, 2)).item() == 2
