@@ -18,11 +18,13 @@ from planners.contracts import (
     Configuration,
     ConfigurationName,
     LabelKind,
+    Plan,
     Preset,
     Record,
     Shape,
     Spacing,
     StageRecord,
+    Variation,
     Wishes,
 )
 
@@ -54,6 +56,7 @@ class Settings(Record):
     layout: str | None = None  # how to read the source where it can be read in several ways; null: as it looks
     init: str | None = None  # model folder whose architecture and weights training starts from; null: from scratch
     axis4: Axis4 | None = None  # of images with a fourth axis; null: as files and declarations tell, else it is asked
+    search: int = 0  # variants of the plan to try beside it; 0: the rules' plan is taken as it is
 
     @property
     def wishes(self) -> Wishes:
@@ -502,6 +505,57 @@ class Validation(StageRecord):
     """Every configuration's cross-validation on whole volumes in the original space."""
 
     configurations: tuple[ConfigurationValidation, ...]
+
+
+# -------------------------------------------------------------------------------------------------- plan search
+
+
+class Rung(Record):
+    """A partial training of a trial, and how it did on the cases that judge."""
+
+    steps: int
+    seconds: float  # that training took
+    mean_dice: float | None  # null: no case defines one
+    cases: int  # that define one
+
+
+class PlanTrial(Record):
+    """A variant of the plan; trial 0 is the plan of the rules itself."""
+
+    number: int
+    variation: Variation
+    plan: str | None  # digest of the variant's plan; null: there is none, and `cause` says why
+    rungs: tuple[Rung, ...]  # in their order; empty: it failed before it was judged
+    state: Literal["complete", "pruned", "failed"]
+    cause: str = ""  # of the failure
+
+
+class PlanSearch(StageRecord):
+    """What was tried instead of the plan of the rules, and which plan is trained."""
+
+    asked: int  # variants
+    fitting: int  # variants that the hours allow; so many were tried, or all there are
+    hours: float | None  # of the run, that the search may take; null: no hours were given
+    predicted_hours: float
+    judged_on: tuple[
+        str, ...
+    ]  # cases that judged, and so chose: validation cases of one fold; empty: nothing was tried
+    trials: tuple[PlanTrial, ...]
+    chosen: int  # number of a trial
+    gain: Interval  # of the best variant over the plan of the rules on these cases, oof, paired over subjects
+    because: str
+    plan: Plan  # that is trained
+
+    @property
+    def seconds(self) -> float:
+        """That trainings took."""
+        return sum(rung.seconds for trial in self.trials for rung in trial.rungs)
+
+
+class TrialFailure(StageRecord):
+    """Why a partial training of a trial came to no end."""
+
+    cause: str
 
 
 # -------------------------------------------------------------------------------------------------------- select

@@ -17,6 +17,7 @@ from autoseg.contracts import (
     CaseScan,
     Dataset,
     Model,
+    PlanSearch,
     Prediction,
     Prepared,
     Report,
@@ -28,8 +29,10 @@ from autoseg.contracts import (
 from autoseg.events import Event, Notify, silent
 from autoseg.finetuning import Start
 from autoseg.layouts import folder_of
-from autoseg.row import calibration, deployment, opening, results, resume
+from autoseg.row import calibration, deployment, opening, results, resume, search_time
 from autoseg.row.journal import Journal
+from autoseg.row.partial_training import Searched
+from autoseg.row.search import search
 from autoseg.row.training import Training
 from autoseg.selection.store import Store, mirrored_by
 from autoseg.stages import (
@@ -48,7 +51,7 @@ from planners.contracts import Budget, Fingerprint, Parent, Plan, StageRecord, W
 S = TypeVar("S", bound=StageRecord)
 Redo = Literal["nothing", "all", "keep-plan"]
 """What may be redone when something changed: nothing (say so and stop), all that depends on it, or all but the plan."""
-KEPT_WITH_THE_PLAN = ("fingerprint", "budget", "plan")
+KEPT_WITH_THE_PLAN = ("fingerprint", "budget", "plan", "search")
 
 
 def run(
@@ -174,25 +177,65 @@ class Row:
         return {} if self.start is None else {"init": self.start.record}
 
     @cached_property
-    def plan(self) -> Plan:
+    def planned(self) -> Plan:
         """All choices that rules can make, with their reasons."""
         asked = self.settings.planner, self._wishes
-        made = self._stage(
-            "plan",
-            Plan,
-            lambda: plan.plan(self.fingerprint, self.budget, *asked),
-            fingerprint=self.fingerprint,
-            budget=self.budget,
-            **self._started_from,
-        )
+        made = self._stage("plan", Plan, self._by_rules, fingerprint=self.fingerprint, **self._planned_with)
         if self.start is not None:
             self._journal(Event(stage="plan", what="warning", detail=self.start.told(self.planned_on)))
-        for edit in plan.edits(made, self.fingerprint, self.budget, *asked):
+        for edit in plan.edits(made, self.fingerprint, self._budget_to_plan, *asked):
             self._journal(Event(stage="plan", what="warning", detail=f"not as planner chose: {edit}"))
         names = ", ".join(configuration.name for configuration in made.configurations)
         detail = f"{names}; the whole run is predicted to take {made.predicted_hours:.2f} h"
         self._journal(Event(stage="plan", what="note", detail=detail))
         return made
+
+    def _by_rules(self) -> Plan:
+        with search_time.sharing_hours(self.settings):
+            return plan.plan(self.fingerprint, self._budget_to_plan, self.settings.planner, self._wishes)
+
+    @property
+    def _planned_with(self) -> dict[str, StageRecord]:
+        return {"budget": self._budget_to_plan} | self._started_from
+
+    @property
+    def _budget_to_plan(self) -> Budget:
+        return search_time.left_to_plan(self.budget, self.settings)
+
+    @cached_property
+    def search(self) -> PlanSearch | None:
+        """Variants of the plan that were tried, and what was chosen; None where no search was asked for."""
+        if not self.settings.search:
+            return None
+        divided = opening.divided(self.dataset, self._scans, self.planned.folds)
+        about = Searched(
+            self.planned,
+            self.fingerprint,
+            self._budget_to_plan,
+            self._wishes,
+            opening.without_holdout(divided),
+            self.start,
+        )
+        made = self._stage(
+            "search",
+            PlanSearch,
+            lambda: search(about, self.workspace, self.settings, self._journal),
+            dataset=about.dataset,
+            fingerprint=self.fingerprint,
+            plan=self.planned,
+            **self._planned_with,
+        )
+        self._journal(Event(stage="search", what="note", detail=made.because))
+        return made
+
+    @property
+    def _searched(self) -> dict[str, StageRecord]:
+        return {} if self.search is None else {"search": self.search}
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What is trained: the plan of the rules, or the variant of it that a search chose."""
+        return self.planned if self.search is None else self.search.plan
 
     @cached_property
     def divided(self) -> Dataset:
@@ -276,9 +319,11 @@ class Row:
                 self.crossvalidate,
                 self.workspace.trials,
                 seed=self.settings.seed,
+                judged=() if self.search is None else self.search.judged_on,
                 notify=self._journal,
             ),
             crossvalidate=self.crossvalidate,
+            **self._searched,
         )
 
     @cached_property
@@ -319,6 +364,7 @@ class Row:
             self.select,
             self.predict,
             name=self.source.name,
+            search=self.search,
         )
         return self._stage(
             "report",

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from autoseg import records
-from autoseg.contracts import Dataset, Prediction, Prepared, Report, Run, Selection, Validation
+from autoseg.contracts import Dataset, PlanSearch, Prediction, Prepared, Report, Run, Selection, Validation
 from autoseg.errors import UsageError
 from autoseg.events import Event
 from autoseg.workspace import STAGES, Workspace
@@ -16,6 +16,7 @@ _RECORDS: dict[str, type[StageRecord]] = {
     "dataset": Dataset,
     "fingerprint": Fingerprint,
     "plan": Plan,
+    "search": PlanSearch,
     "preprocess": Prepared,
     "crossvalidate": Validation,
     "select": Selection,
@@ -54,19 +55,22 @@ def status(out: Path) -> Status:
     if not workspace.run.exists():
         raise UsageError(f"{out}: not a run folder (no run.json)")
     run = records.read(workspace.run, Run)
+    searched = run.settings.search > 0
+    after_plan = STAGES.index("plan") + 1
+    stages = (*STAGES[:after_plan], *(("search",) if searched else ()), *STAGES[after_plan:])
     return Status(
         source=run.source,
         hours=run.settings.hours,
         worked_s=run.worked_s,
         peak_memory_bytes=run.peak_memory_bytes,
-        stages=tuple(_stage(workspace, stage) for stage in STAGES),
+        stages=tuple(_stage(workspace, stage, searched=searched) for stage in stages),
         activity=_activity(workspace),
     )
 
 
-def _stage(workspace: Workspace, stage: str) -> StageStatus:
+def _stage(workspace: Workspace, stage: str, *, searched: bool) -> StageStatus:
     if stage == "train":
-        return _training(workspace)
+        return _training(workspace, searched=searched)
     path = workspace.record(stage)
     if not path.exists():
         return StageStatus(stage=stage, done=False)
@@ -74,10 +78,11 @@ def _stage(workspace: Workspace, stage: str) -> StageStatus:
     return StageStatus(stage=stage, done=True, detail="" if provenance is None else f"{provenance.seconds:.1f} s")
 
 
-def _training(workspace: Workspace) -> StageStatus:
-    if not workspace.record("plan").exists() or not workspace.record("dataset").exists():
+def _training(workspace: Workspace, *, searched: bool) -> StageStatus:
+    chosen = workspace.record("search" if searched else "plan")
+    if not chosen.exists() or not workspace.record("dataset").exists():
         return StageStatus(stage="train", done=False)
-    plan = records.read(workspace.record("plan"), Plan)
+    plan = records.read(chosen, PlanSearch).plan if searched else records.read(chosen, Plan)
     folds = plan.folds or len(records.read(workspace.record("dataset"), Dataset).split.folds)
     wanted = [workspace.job(c.name, fold) for c in plan.configurations for fold in range(folds)]
     finished = sum(job.record.exists() for job in wanted)

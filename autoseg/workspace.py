@@ -4,6 +4,7 @@ OUT/  run.json  budget.json  events/<process>.jsonl
       <stage>.json for each stage
       dataset/     scans/<case>.json  volumes/<case>_image.npy  volumes/<case>_label.npy  quarantine/<case>.png
       preprocess/  <configuration>/<case>_image.npy  <case>_label.npy  <case>.json
+      search/      <number>/rung_<k>/{train/, crossvalidate.json or failure.json}  prepared/
       train/       <configuration>/fold_<k>/{train.json, weights.safetensors, checkpoint/, oof/<case>.npz,
                    oof/mirrored/<case>.npz}
       select/trials.jsonl  predict/  report/index.html
@@ -109,9 +110,14 @@ class JobFolder:
         """Held while a process works on the job."""
         return self.path / ".lock"
 
+    @property
+    def predictions(self) -> Path:
+        """Folder of the out-of-fold probabilities."""
+        return self.path / "oof"
+
     def out_of_fold(self, case: str, *, mirrored: bool = False) -> Path:
         """Out-of-fold probabilities of a validation case, as they are or averaged over mirrored copies."""
-        return self.path / "oof" / ("mirrored" if mirrored else "") / f"{case}.npz"
+        return self.predictions / ("mirrored" if mirrored else "") / f"{case}.npz"
 
 
 @dataclass(frozen=True)
@@ -182,6 +188,15 @@ class Workspace:
     def job(self, configuration: str, fold: int) -> JobFolder:
         """Folder of one training job."""
         return JobFolder(self.folder("train") / configuration / f"fold_{fold}")
+
+    def trial(self, number: int, rung: int) -> "Workspace":
+        """What one partial training of a plan search leaves, laid out like a run."""
+        return Workspace(self.folder("search") / str(number) / f"rung_{rung}")
+
+    @property
+    def prepared_for_search(self) -> Path:
+        """Cases as no configuration of the plan wants them; a folder for each way they look."""
+        return self.folder("search") / "prepared"
 
     @property
     def trials(self) -> Path:

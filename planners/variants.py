@@ -6,57 +6,24 @@ whole, as far as it has the same configurations.
 """
 
 from collections.abc import Iterator
-from math import ceil, prod
 
-from planners import axes, cost, registry, schedule, validation
-from planners import spacing as spacings
+from planners import cost, registry, schedule, validation
 from planners.contracts import (
     NO_WISHES,
     Budget,
     Configuration,
     ConfigurationName,
     Fingerprint,
-    NetworkPlan,
     Plan,
     Reason,
-    Record,
-    Shape,
     TrainingPlan,
     Variation,
     Wishes,
 )
 from planners.errors import ImpossibleWish, InfeasibleBudget, PlanningError
 from planners.memory import planned_bytes, usable_bytes
+from planners.variation import AS_PLANNED, CHOICES, Value, changed, resampled_shapes
 
-WIDTH_STEP = 4
-"""Features of a stage are a multiple of it."""
-FEWEST_VOXELS = 2
-"""Along each axis, that a smaller patch leaves at the coarsest resolution."""
-Value = float | str | None
-
-
-AS_PLANNED = Variation()
-CHOICES: dict[str, tuple[Value, ...]] = {
-    "width": (1.0, 0.75, 1.25, 1.5),
-    "spacing": (1.0, 0.8, 1.25),
-    "patch": (1.0, 0.5, 2.0),
-    "augmentation": (1.0, 0.5, 2.0),
-    "rate": (1.0, 0.3, 3.0),
-    "loss": (None, "dice_focal", "dice_topk", "tversky_ce"),
-    "planner": (None, "nnunet_resenc_m"),
-}
-"""What is tried of each field of a variation; the first value is the plan's."""
-FIRST = (
-    Variation(rate=0.3),
-    Variation(width=1.5),
-    Variation(patch=2.0),
-    Variation(augmentation=2.0),
-    Variation(loss="dice_topk"),
-    Variation(spacing=1.25),
-    Variation(width=0.75),
-    Variation(patch=0.5),
-)
-"""Tried before a search learns from what it tried: one thing at a time, so that the record tells what each is worth."""
 BECAUSE = "varied by a search, to be judged by partial trainings; steps take the same predicted time"
 SOURCE = "plan search: search.json has every trial"
 
@@ -95,10 +62,10 @@ def varied(
     """
     before, start = main(plan), _planned(plan, variation, fingerprint, budget, wishes)
     known = {one.name: one for one in plan.configurations}
-    changed = _changed(start.configuration(before.name), variation, fingerprint)
-    if changed == before:
+    draft = changed(start.configuration(before.name), variation, fingerprint)
+    if draft == before:
         raise ImpossibleWish(f"{variation}: changes nothing here, where the plan has come to its limits")
-    drafts = [changed if one.name == before.name else one for one in start.configurations]
+    drafts = [draft if one.name == before.name else one for one in start.configurations]
     made = tuple(
         one if one == known[one.name] else _priced(one, known[one.name], fingerprint, budget) for one in drafts
     )
@@ -107,7 +74,7 @@ def varied(
     variant = start.model_copy(
         update={
             "configurations": made,
-            "reasons": (*start.reasons, *_reasons(before, made[drafts.index(changed)], variation)),
+            "reasons": (*start.reasons, *_reasons(before, made[drafts.index(draft)], variation)),
             "predicted_hours": max(0.0, plan.predicted_hours + more_s / 3600),
             "folds": plan.folds,
             "parents": (),
@@ -137,9 +104,6 @@ def partial(plan: Plan, name: ConfigurationName, seconds: float, budget: Budget)
     )
 
 
-# -------------------------------------------------------------------------------------------------------- changes
-
-
 def _planned(plan: Plan, variation: Variation, fingerprint: Fingerprint, budget: Budget, wishes: Wishes) -> Plan:
     """What the variation begins with: the plan, or another planner's for the same configurations."""
     if variation.planner is None:
@@ -150,87 +114,6 @@ def _planned(plan: Plan, variation: Variation, fingerprint: Fingerprint, budget:
     if not made.trainable:
         raise PlanningError(f"planner {variation.planner} makes a network here that cannot be trained")
     return made
-
-
-def _changed(configuration: Configuration, variation: Variation, fingerprint: Fingerprint) -> Configuration:
-    changed = _resampled(configuration, variation.spacing, fingerprint)
-    changed = _traded(changed, variation.patch)
-    training = changed.training
-    update: dict[str, object] = {"learning_rate": float(f"{variation.rate * training.learning_rate:.3g}")}
-    if variation.augmentation != 1.0:
-        update["augmentation"] = _augmented(training, variation.augmentation)
-    if variation.loss is not None:
-        update["loss"] = variation.loss
-    widened = _widened(changed.network, variation.width)
-    return changed.model_copy(update={"network": widened, "training": training.model_copy(update=update)})
-
-
-def _widened(network: NetworkPlan, factor: float) -> NetworkPlan:
-    if factor == 1.0:
-        return network
-    features = tuple(WIDTH_STEP * max(1, round(factor * count / WIDTH_STEP)) for count in network.features)
-    return network.model_copy(update={"features": features})
-
-
-def _resampled(configuration: Configuration, factor: float, fingerprint: Fingerprint) -> Configuration:
-    """Other voxels of the same proportions, so that the network's strides suit them; no patch beyond the image."""
-    if factor == 1.0:
-        return configuration
-    depth, height, width = configuration.spacing_mm
-    z_mm = None if depth is None else float(f"{factor * depth:.6g}")
-    spacing_mm = (z_mm, float(f"{factor * height:.6g}"), float(f"{factor * width:.6g}"))
-    other = configuration.model_copy(update={"spacing_mm": spacing_mm})
-    other = other.model_copy(update={"median_shape_vox": spacings.median_shape(_shapes(other, fingerprint))})
-    limits = zip(other.training.patch_vox, _padded(other), _least(other), strict=True)
-    return _with_patch(other, tuple(min(edge, max(padded, least)) for edge, padded, least in limits))
-
-
-def _traded(configuration: Configuration, factor: float) -> Configuration:
-    """A larger patch in a smaller batch, or the other way round: as many voxels per step, as far as both are whole."""
-    if factor == 1.0:
-        return configuration
-    training, scale = configuration.training, factor ** (1 / configuration.dimension)
-    limits = zip(
-        training.patch_vox, _padded(configuration), _least(configuration), _divisors(configuration), strict=True
-    )
-    patch = tuple(
-        min(max(edge, padded), max(least, by * round(scale * edge / by))) for edge, padded, least, by in limits
-    )
-    changed = _with_patch(configuration, patch)
-    batch = max(1, round(training.batch * prod(training.patch_vox) / prod(patch)))
-    return changed.model_copy(update={"training": changed.training.model_copy(update={"batch": batch})})
-
-
-def _with_patch(configuration: Configuration, patch: tuple[int, ...]) -> Configuration:
-    training = configuration.training
-    if patch == training.patch_vox:
-        return configuration
-    update = {"patch_vox": patch, "smaller_patches": ()}
-    return configuration.model_copy(update={"training": training.model_copy(update=update)})
-
-
-def _divisors(configuration: Configuration) -> tuple[int, ...]:
-    """What the strides divide each edge of a patch by."""
-    return tuple(prod(strides) for strides in zip(*configuration.network.strides, strict=True))
-
-
-def _padded(configuration: Configuration) -> tuple[int, ...]:
-    """Edges of the patch that holds a whole typical image."""
-    sizes = configuration.median_shape_vox[3 - configuration.dimension :]
-    return tuple(by * ceil(size / by) for size, by in zip(sizes, _divisors(configuration), strict=True))
-
-
-def _least(configuration: Configuration) -> tuple[int, ...]:
-    """Edges that leave something to see at the coarsest resolution; never more than there are."""
-    pairs = zip(configuration.training.patch_vox, _divisors(configuration), strict=True)
-    return tuple(min(edge, FEWEST_VOXELS * by) for edge, by in pairs)
-
-
-def _augmented(training: TrainingPlan, factor: float) -> Record:
-    """All probabilities times a factor, at most 1; ranges, mirroring and what is done to masks stay."""
-    known = training.augmentation
-    names = (name for name in type(known).model_fields if name.endswith("_probability") and "mask" not in name)
-    return known.model_copy(update={name: min(1.0, factor * getattr(known, name)) for name in names})
 
 
 # ---------------------------------------------------------------------------------------------------------- price
@@ -283,16 +166,12 @@ def _step_s(one: Configuration, budget: Budget) -> float:
 
 
 def _case_s(one: Configuration, fingerprint: Fingerprint, budget: Budget) -> float:
-    return cost.case_inference_s(one.network, one.training.patch_vox, _shapes(one, fingerprint), budget)
-
-
-def _shapes(one: Configuration, fingerprint: Fingerprint) -> tuple[Shape, ...]:
-    return spacings.resampled_shapes(axes.reordered(fingerprint, one.axes), one.spacing_mm)
+    return cost.case_inference_s(one.network, one.training.patch_vox, resampled_shapes(one, fingerprint), budget)
 
 
 def _run_s(one: Configuration, fingerprint: Fingerprint, budget: Budget) -> float:
     """Seconds that a configuration adds to a run."""
-    shapes = _shapes(one, fingerprint)
+    shapes = resampled_shapes(one, fingerprint)
     predictions = len(shapes) * (1 + schedule.HOLDOUT_ALLOWANCE * budget.folds)
     training_s = schedule.rounds(budget, budget.folds) * one.cost.fold_training_s
     preparing_s = cost.preprocessing_s(shapes, one.network.in_channels, budget)

@@ -71,6 +71,15 @@ Init = Annotated[
     Path | None,
     typer.Option(help="Model folder to go on from: its network and weights, matched by names of channels and labels."),
 ]
+Search = Annotated[
+    int,
+    typer.Option(
+        help="Variants of the plan to try by partial training, in 30 % of the hours. The best is trained if it wins."
+    ),
+]
+AnotherSearch = Annotated[
+    int | None, typer.Option("--search", help="Variants of the plan to try, if another number than before.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -93,6 +102,7 @@ def settings(
     layout: str | None = None,
     axis4: Axis4 | None = None,
     init: Path | None = None,
+    search: int = 0,
 ) -> Settings:
     """Check what was typed.
 
@@ -107,6 +117,7 @@ def settings(
     if folds is not None and folds < 2:
         raise UsageError(f"--folds {folds}: expected 2 or more")
     registry.named(planner)
+    _require_count(search)
     return Settings(
         hours=hours,
         preset=preset,
@@ -126,6 +137,7 @@ def settings(
         layout=layout,
         axis4=axis4,
         init=absolute(init),
+        search=search,
     )
 
 
@@ -161,7 +173,12 @@ def absolute(path: Path | None) -> str | None:
 
 
 def changed(
-    out: Path, planner: str | None, device_gb: float | None, configurations: str | None, spacing: str | None
+    out: Path,
+    planner: str | None,
+    device_gb: float | None,
+    configurations: str | None,
+    spacing: str | None,
+    search: int | None,
 ) -> Settings | None:
     """The settings that a run folder was made with, but for those given here; None where none is given.
 
@@ -169,19 +186,26 @@ def changed(
         UsageError: A value out of range, or no run folder.
         UnknownPlanner: No planner has that name.
     """
-    if (planner, device_gb, configurations, spacing) == (None,) * 4:
+    if (planner, device_gb, configurations, spacing, search) == (None,) * 5:
         return None
     if not Workspace(out).run.exists():
         raise UsageError(f"{out}: not a run folder (no run.json); `autoseg dataset {out} --source SOURCE` makes one")
     before = records.read(Workspace(out).run, Run).settings
     registry.named(planner or before.planner)
+    _require_count(search or 0)
     update = {
         "planner": planner,
         "device_gb": _gigabytes(device_gb),
         "configurations": None if configurations is None else _names(configurations),
         "spacing_mm": None if spacing is None else _spacing(spacing),
+        "search": search,
     }
     return before.model_copy(update={name: value for name, value in update.items() if value is not None})
+
+
+def _require_count(search: int) -> None:
+    if search < 0:
+        raise UsageError(f"--search {search}: expected a number of variants, e.g. 8, or 0 for no search")
 
 
 def _gigabytes(number: float | None) -> float | None:

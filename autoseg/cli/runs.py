@@ -36,6 +36,7 @@ def run(
     layout: options.Layout = None,
     axis4: options.AxisFour = None,
     init: options.Init = None,
+    search: options.Search = 0,
     replan: options.Replan = False,
     keep_plan: options.KeepPlan = False,
 ) -> None:
@@ -59,6 +60,7 @@ def run(
         layout,
         axis4,
         init,
+        search,
     )
     redo = _redo(replan, keep_plan)
     from autoseg import pipeline
@@ -98,6 +100,7 @@ def plan(
     device_gb: options.DeviceGb = None,
     configurations: options.Configurations = None,
     spacing: options.SpacingMm = None,
+    search: options.AnotherSearch = None,
     verify: Annotated[bool, typer.Option("--verify", help="Try it: a few steps on noise, estimate against truth.")] = (
         False
     ),
@@ -109,7 +112,7 @@ def plan(
     from autoseg.cli import tables
     from autoseg.row.verification import verify as dry_runs
 
-    asked = options.changed(out, planner, device_gb, configurations, spacing)
+    asked = options.changed(out, planner, device_gb, configurations, spacing, search)
     with shown() as notify, pipeline.opened(out, settings=asked, redo=_replanning(out, replan), notify=notify) as row:
         made = row.plan
         tried = dry_runs(made, row.dataset.labels, row.budget.device, notify) if verify else ()
@@ -234,8 +237,9 @@ def _tell_failures(out: Path) -> None:
 
 
 def _replanning(out: Path, replan: bool) -> "Redo":
-    """Planning anew loses nothing while nothing has been trained."""
-    return _redo(replan or not Workspace(out).folder("train").exists(), False)
+    """Planning anew loses nothing while nothing has been trained, by a search neither."""
+    trained = any(Workspace(out).folder(stage).exists() for stage in ("train", "search"))
+    return _redo(replan or not trained, False)
 
 
 def _redo(replan: bool, keep_plan: bool) -> "Redo":

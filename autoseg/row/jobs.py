@@ -145,7 +145,7 @@ def _clear_foreign(folder: JobFolder, parents: tuple[Parent, ...]) -> None:
     wanted = "\n".join(f"{parent.name} {parent.digest}" for parent in parents)
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    for leftover in (folder.checkpoint, folder.path / "oof"):
+    for leftover in (folder.checkpoint, folder.predictions):
         shutil.rmtree(leftover, ignore_errors=True)
     folder.record.unlink(missing_ok=True)
     folder.weights.unlink(missing_ok=True)

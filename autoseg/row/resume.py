@@ -27,6 +27,7 @@ SETTINGS_OF: dict[str, tuple[str, ...]] = {
     "dataset": ("holdout", "folds", "seed", "layout", "splits", "strict", "snap_labels", "trust_grid", "axis4"),
     "budget": ("device", "preset", "hours", "folds", "deterministic", "device_gb"),
     "plan": ("planner", "configurations", "spacing_mm", "folds"),
+    "search": ("search", "seed"),
     "train": ("seed", "device"),
     "select": ("seed",),
 }

@@ -4,7 +4,7 @@ All searches look at the same tables, and every recipe is worked out once for al
 so that the finalists of all are measured in one pass over the predictions.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -91,6 +91,7 @@ class Found:
         trials: Of the search on all cases.
         outcome: Its candidates and what it prefers.
         nested: All undefined where there is no fold to leave out.
+        subjects: Of the rows of the nested scores.
         gain: Of the search's choice over the default, nested, paired over subjects.
         ships: The choice if its gain is above zero with its whole interval, else the default.
         mean: Nested Dice of what ships.
@@ -100,6 +101,7 @@ class Found:
     trials: tuple[Tried, ...]
     outcome: Outcome
     nested: Nested
+    subjects: tuple[str, ...]
     gain: Estimate
     ships: Scored
     mean: Estimate
@@ -123,6 +125,7 @@ def crossfit(
     notify: Notify,
     effort: Effort = Effort(),
     rows: Rows | None = None,
+    judged: Collection[str] = (),
 ) -> Found:
     """Run all searches and decide.
 
@@ -133,6 +136,7 @@ def crossfit(
         notify: Told of each search and each case.
         effort: How long each search goes on.
         rows: The cases that take part; None: all.
+        judged: Cases that something was chosen on before; nested scores leave them out.
     """
     evidence = measured.evidence
     rows = np.arange(len(evidence.cases)) if rows is None else rows
@@ -146,8 +150,9 @@ def crossfit(
         notify(Event(stage="select", done=done, total=len(searches), unit="searches", detail=search.name))
     measured.measure((r for fold, search in searches.items() for r in search.finalists(tried[fold])), notify)
     outcomes = {f: search.choose(measured.finalists, tried[f], measured.nsd) for f, search in searches.items()}
-    nested = _nested(measured, rows, {fold: made for fold, made in outcomes.items() if fold is not None})
-    return _decide(tried[None], outcomes[None], nested, [evidence.subjects[row] for row in rows], seed)
+    fresh = np.array([row for row in rows if evidence.cases[row] not in judged], dtype=np.intp)
+    nested = _nested(measured, rows, fresh, {fold: made for fold, made in outcomes.items() if fold is not None})
+    return _decide(tried[None], outcomes[None], nested, tuple(evidence.subjects[row] for row in fresh), seed)
 
 
 def _left_out(evidence: Evidence, rows: Rows) -> list[int]:
@@ -157,7 +162,8 @@ def _left_out(evidence: Evidence, rows: Rows) -> list[int]:
     return folds if len(folds) > 1 and all(evidence.scorable(others).any() for others in left) else []
 
 
-def _nested(measured: Measured, rows: Rows, outcomes: Mapping[int, Outcome]) -> Nested:
+def _nested(measured: Measured, rows: Rows, fresh: Rows, outcomes: Mapping[int, Outcome]) -> Nested:
+    """Nested scores of the ``fresh`` rows, among all those that take part."""
     evidence = measured.evidence
     tables = {name: np.full(evidence.occurs.shape, np.nan) for name in ("chosen", "default", "nnunet")}
     for fold, outcome in outcomes.items():
@@ -167,10 +173,10 @@ def _nested(measured: Measured, rows: Rows, outcomes: Mapping[int, Outcome]) -> 
         tables["nnunet"][held] = measured.dice(outcome.nnunet.choice, held)
     for table in tables.values():
         table[:, ~evidence.scorable(rows)] = np.nan
-    return Nested(**{name: table[rows] for name, table in tables.items()})
+    return Nested(**{name: table[fresh] for name, table in tables.items()})
 
 
-def _decide(trials: tuple[Tried, ...], outcome: Outcome, nested: Nested, subjects: Sequence[str], seed: int) -> Found:
+def _decide(trials: tuple[Tried, ...], outcome: Outcome, nested: Nested, subjects: tuple[str, ...], seed: int) -> Found:
     """Ship the search's choice if it is worth it, else the default."""
     gain = paired_interval(nested.chosen, nested.default, subjects, seed)
     better = outcome.chosen != outcome.default and gain.low is not None and gain.low > 0
@@ -179,6 +185,7 @@ def _decide(trials: tuple[Tried, ...], outcome: Outcome, nested: Nested, subject
         trials=trials,
         outcome=outcome,
         nested=nested,
+        subjects=subjects,
         gain=gain,
         ships=outcome.chosen if better else outcome.default,
         mean=interval(table, subjects, seed),

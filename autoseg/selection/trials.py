@@ -70,7 +70,7 @@ def run(
     tried: list[Tried] = []
     while len(tried) < (len(start) if whole else effort.trials) and not _stuck(tried, len(start), effort):
         number = len(tried)
-        study.sampler = _sampler(seed, number)
+        study.sampler = sampler(seed, number)
         if number in known:
             study.enqueue_trial(known[number].parameters)
         elif number < len(start):
@@ -94,6 +94,7 @@ def _stuck(tried: list[Tried], start: int, effort: Effort) -> bool:
     return max(each.mean_dice for each in tried[before:]) < best + LEAST_GAIN
 
 
-def _sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
+def sampler(seed: int, number: int, startup: int = _STARTUP) -> optuna.samplers.BaseSampler:
+    """The sampler of one trial; it learns from the trials before once there are ``startup`` of them."""
     digest = hashlib.sha256(f"{seed} {number}".encode()).digest()
-    return optuna.samplers.TPESampler(seed=int.from_bytes(digest[:4], "big"), n_startup_trials=_STARTUP)
+    return optuna.samplers.TPESampler(seed=int.from_bytes(digest[:4], "big"), n_startup_trials=startup)

@@ -22,6 +22,7 @@ from autoseg.contracts import (
     AuditEntry,
     Dataset,
     Interval,
+    PlanSearch,
     Prediction,
     Prepared,
     Report,
@@ -51,6 +52,7 @@ class RunRecords:
     Attributes:
         prediction: Of the hold-out and the unlabelled cases; None: nothing was predicted.
         name: Of the data, for the title; empty: the labels and the modality name the task.
+        search: Of the plan; None: no search was asked for.
     """
 
     dataset: Dataset
@@ -63,6 +65,7 @@ class RunRecords:
     selection: Selection
     prediction: Prediction | None
     name: str = ""
+    search: PlanSearch | None = None
 
     @property
     def holdout(self) -> Scores | None:
@@ -74,7 +77,7 @@ class RunRecords:
         by_stage: dict[str, tuple[StageRecord | None, ...]] = {
             "dataset": (self.dataset,),
             "fingerprint": (self.fingerprint,),
-            "plan": (self.budget, self.plan),
+            "plan": (self.budget, self.plan, self.search),
             "preprocess": (self.prepared,),
             "train": self.trained,
             "crossvalidate": (self.validation,),

@@ -9,7 +9,7 @@ no part in the choice.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,7 @@ def select(
     *,
     seed: int,
     effort: Effort = Effort(),
+    judged: Collection[str] = (),
     notify: Notify = silent,
 ) -> Selection:
     """Choose ensemble and post-processing, and measure the choice without flattery.
@@ -64,6 +65,7 @@ def select(
         trials: File of the trials; those of an interrupted search on the same evidence are taken up.
         seed: Of the sampler and the bootstrap.
         effort: How long each search goes on.
+        judged: Cases that the plan was chosen on: their scores are ``oof_*`` only, and nested numbers leave them out.
         notify: Told of each case and each search.
 
     Returns:
@@ -84,7 +86,8 @@ def select(
     journal = Journal(trials, _identity(evidence, validation, seed, effort))
     tolerance_mm = next(iter(validations.values())).tolerance_mm
     measured = Measured(store, evidence, tolerance_mm)
-    return _record(measured, validations, crossfit(measured, journal, seed, notify, effort), seed)
+    found = crossfit(measured, journal, seed, notify, effort, judged=judged)
+    return _record(measured, validations, found, seed)
 
 
 def _identity(evidence: Evidence, validation: Validation, seed: int, effort: Effort) -> str:
@@ -125,15 +128,21 @@ def _record(measured: Measured, validations: Mapping[str, Scores], found: Found,
             (pipeline_of(space, outcome.chosen.choice), outcome.chosen.mean_dice),
             found.gain,
             better=found.better,
-        ),
+        )
+        + _left_out(len(evidence.cases) - len(found.subjects)),
     )
+
+
+def _left_out(judged: int) -> str:
+    """That the plan was chosen on some of the cases; nothing where it was not."""
+    return f" The plan was searched for on {judged} of the cases, which nested numbers leave out." if judged else ""
 
 
 def _per_target(evidence: Evidence, found: Found, seed: int) -> tuple[NestedTarget, ...]:
     """Each target's share of the nested scores."""
 
     def of(target: int) -> tuple[Interval, Interval]:
-        nested, subjects = found.nested, evidence.subjects
+        nested, subjects = found.nested, found.subjects
         ships, chosen, default = (t[:, [target]] for t in (found.table, nested.chosen, nested.default))
         gain = statistics.paired_interval(chosen, default, subjects, seed)
         return to_interval(statistics.interval(ships, subjects, seed)), to_interval(gain)

@@ -6,8 +6,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from autoseg.learn import networks
 from planners.cost import forward_flops
+from planners.errors import PlanningError
 from planners.layers import parameters
 from planners.registry import PLANNERS
+from planners.variants import varied
+from planners.variation import FIRST
 from tests.strategies import budget, fingerprint
 
 TINY = budget(hours=0.03, gflops=50.0)
@@ -26,7 +29,21 @@ TINY = budget(hours=0.03, gflops=50.0)
     ],
 )
 def test_one_step_moves_every_weight(name, data):
-    configuration = PLANNERS[name](data, TINY).configurations[0]
+    _check_a_step(PLANNERS[name](data, TINY).configurations[0])
+
+
+@pytest.mark.parametrize("variation", FIRST, ids=str)
+@pytest.mark.parametrize("data", [fingerprint(((12, 20, 16),) * 8), fingerprint(((1, 40, 40),) * 8, dimension=2)])
+def test_variants_can_be_trained_too(data, variation):
+    made = PLANNERS["auto"](data, TINY)
+    try:
+        variant = varied(made, variation, data, TINY)
+    except PlanningError:
+        return
+    _check_a_step(variant.configurations[0])
+
+
+def _check_a_step(configuration):
     plan, patch = configuration.network, configuration.training.patch_vox
     network = networks.build(plan)
     assert sum(weight.numel() for weight in network.parameters()) == parameters(plan)

@@ -10,12 +10,13 @@ from planners.errors import ImpossibleWish, InfeasibleBudget, PlanningError
 from planners.memory import planned_bytes, usable_bytes
 from planners.registry import plan
 from planners.validation import check
+from planners.variation import AS_PLANNED, CHOICES
 from tests.strategies import budget, budgets, fingerprint, fingerprints, gpu
 
 DATA = fingerprint(((80, 110, 75),) * 40, names=("Anterior", "Posterior"))
 MACHINE = budget(hours=2.0)
 MADE = plan(DATA, MACHINE)
-VARIATIONS = st.builds(Variation, **{name: st.sampled_from(values) for name, values in variants.CHOICES.items()})
+VARIATIONS = st.builds(Variation, **{name: st.sampled_from(values) for name, values in CHOICES.items()})
 
 
 def varied(variation: Variation, made: Plan = MADE):
@@ -45,7 +46,7 @@ def test_a_variant_can_be_carried_out_or_is_refused_for_what_it_needs(data, mach
     assert tried.cost.memory_bytes == planned_bytes(tried.network, tried.training, data.kind) <= usable_bytes(machine)
     assert tried.cost.fold_training_s == pytest.approx(before.cost.fold_training_s, rel=0.02)
     assert {reason.rule for reason in variant.reasons} >= {
-        f"search.{name}" for name, value in variation if value != getattr(variants.AS_PLANNED, name)
+        f"search.{name}" for name, value in variation if value != getattr(AS_PLANNED, name)
     }
 
 
@@ -88,7 +89,7 @@ def test_choices_of_training_leave_the_rest_alone():
 
 def test_what_changes_nothing_or_does_not_fit_is_refused():
     with pytest.raises(ImpossibleWish, match="changes nothing"):
-        varied(variants.AS_PLANNED)
+        varied(AS_PLANNED)
     tight = MACHINE.model_copy(update={"memory_bytes": int(MADE.configurations[0].cost.memory_bytes / 0.6) + 2})
     with pytest.raises(InfeasibleBudget, match="GB may be used"):
         variants.varied(MADE, Variation(width=1.5), DATA, tight)

@@ -1,0 +1,141 @@
+"""The plan search of a row: variants of the plan, pruned by successive halving, and what is trained in the end.
+
+A variant is trained in full only if it beats the plan of the rules on the cases that judged, by a paired comparison
+over subjects whose interval lies above zero. These cases chose, so no honest number may be made of them afterwards.
+"""
+
+import shutil
+from collections.abc import Sequence
+
+from autoseg import records
+from autoseg.contracts import Interval, PlanSearch, PlanTrial, Settings
+from autoseg.evaluation.scoring import score_table, to_interval
+from autoseg.events import Notify
+from autoseg.row import search_time
+from autoseg.row.partial_training import FOLD, Searched, Trials
+from autoseg.row.search_time import Extent
+from autoseg.selection import halving
+from autoseg.selection.halving import RUNGS, Tried
+from autoseg.volumes import statistics
+from autoseg.workspace import Workspace
+from planners import variants
+from planners.errors import PlanningError
+from planners.variation import FIRST
+
+FEWEST_SUBJECTS = 2
+"""That judge; differences between plans have no interval over fewer."""
+
+
+def search(about: Searched, workspace: Workspace, settings: Settings, notify: Notify) -> PlanSearch:
+    """Try as many variants of a plan as fit the time, or go on with that, and choose.
+
+    Args:
+        about: What is searched.
+        workspace: The run folder.
+        settings: What was asked for.
+        notify: Told of every trial, step and case.
+
+    Raises:
+        Interrupted: From ``notify``; everything is saved, and the same call goes on.
+        ResourceError: The plan itself cannot be trained, or the disk is full.
+    """
+    extent = search_time.extent(settings.search, about.main, len(about.judges), search_time.of_search(settings))
+    trials = Trials(workspace, settings, notify, about, extent.trial_s)
+    why = _hopeless(about, extent)
+    if why:
+        trials.tell(f"no variant of the plan is tried: {why}")
+        because = f"Nothing was tried, because {why}. The plan of the rules stands."
+        return _record(trials, extent, (), because)
+    trials.tell(
+        f"{extent.variants} of {settings.search} variants that were asked for are tried, on {len(about.judges)} cases; "
+        f"this is predicted to take {extent.all_s / 3600:.2f} h"
+    )
+    return choose(trials, extent)
+
+
+def choose(trials: Trials, extent: Extent) -> PlanSearch:
+    """Make, or finish, the trials, and say which plan is trained."""
+    about, seed = trials.about, trials.settings.seed
+    choices = variants.space(about.plan, about.fingerprint, about.wishes)
+    tried = halving.search(choices, FIRST, trials.judge, extent.variants, seed)
+    shutil.rmtree(trials.workspace.prepared_for_search, ignore_errors=True)
+    whole = [trial for trial in tried[1:] if not trial.cause and len(trial.scores) == len(RUNGS)]
+    best = max(whole, key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
+    if best is None:
+        return _record(trials, extent, tried, "Every variant failed, so the plan of the rules stands.")
+    gain = _gain(best, tried[0], seed)
+    chosen = best if gain.low is not None and gain.low > 0 else tried[0]
+    return _record(trials, extent, tried, _because(best, gain, len(tried) - 1), chosen, gain)
+
+
+def _hopeless(about: Searched, extent: Extent) -> str:
+    """Why nothing can be tried; empty: something can."""
+    if len({about.dataset.case(case).subject for case in about.judges}) < FEWEST_SUBJECTS:
+        return f"fold {FOLD} has too few subjects to compare plans on"
+    return "" if extent.variants else "the time is too short for partial trainings that would tell anything"
+
+
+def _record(
+    trials: Trials,
+    extent: Extent,
+    tried: Sequence[Tried],
+    because: str,
+    chosen: Tried | None = None,
+    gain: Interval = Interval(),
+) -> PlanSearch:
+    about = trials.about
+    plan = about.plan if chosen is None else about.variant(chosen.variation)
+    return PlanSearch(
+        asked=trials.settings.search,
+        fitting=extent.variants,
+        hours=search_time.of_search(trials.settings),
+        predicted_hours=extent.all_s / 3600,
+        judged_on=about.judges if tried else (),
+        trials=tuple(_trial(trial, trials) for trial in tried),
+        chosen=0 if chosen is None else chosen.number,
+        gain=gain,
+        because=because,
+        plan=plan.model_copy(update={"provenance": None}),
+    )
+
+
+def _trial(trial: Tried, trials: Trials) -> PlanTrial:
+    complete = len(trial.scores) == len(RUNGS)
+    return PlanTrial(
+        number=trial.number,
+        variation=trial.variation,
+        plan=_digest(trial, trials.about),
+        rungs=tuple(trials.rung(trial.number, rung, scores) for rung, scores in enumerate(trial.scores)),
+        state="failed" if trial.cause else "complete" if complete else "pruned",
+        cause=trial.cause,
+    )
+
+
+def _digest(trial: Tried, about: Searched) -> str | None:
+    try:
+        return records.digest(about.variant(trial.variation))
+    except PlanningError:
+        return None  # the trial's cause says why
+
+
+def _gain(best: Tried, base: Tried, seed: int) -> Interval:
+    """Mean Dice of a trial over that of the plan, on their highest rung, paired over subjects."""
+    first, second = (
+        score_table([[target.dice for target in case.targets] for case in scores.cases], len(scores.targets))
+        for scores in (best.scores[-1], base.scores[-1])
+    )
+    subjects = [case.subject for case in best.scores[-1].cases]
+    return to_interval(statistics.paired_interval(first, second, subjects, seed))
+
+
+def _because(best: Tried, gain: Interval, tried: int) -> str:
+    """The choice in plain words."""
+    told = f"Of {tried} variants tried, trial {best.number} ({best.variation}) did best"
+    if gain.value is None or gain.low is None or gain.high is None:
+        return f"{told}, but it cannot be compared on the cases that judged, so the plan of the rules stands."
+    measured = (
+        f"{told}: {gain.value:+.4f} mean Dice (95 % interval {gain.low:+.4f} to {gain.high:+.4f}) over the plan of the "
+        f"rules on the {gain.n} cases that judged"
+    )
+    verdict = "so it is trained" if gain.low > 0 else "which is not clearly above zero, so the plan of the rules stands"
+    return f"{measured}, {verdict}."

@@ -1,0 +1,174 @@
+"""A plan search in a run folder: partial trainings that survive being stopped, and a choice that is told."""
+
+import pytest
+
+from autoseg import pipeline, records
+from autoseg.cli import options
+from autoseg.contracts import PlanSearch
+from autoseg.errors import ChangedInputs, Interrupted, ResourceError, UsageError
+from autoseg.events import silent
+from autoseg.row.partial_training import Searched, Trials
+from autoseg.row.search import choose
+from autoseg.row.search_time import SHARE, Extent, extent, left_to_plan
+from autoseg.selection.halving import RUNGS
+from autoseg.status import status
+from autoseg.workspace import Workspace
+from planners.contracts import Parent, Plan, Variation
+from planners.errors import InfeasibleBudget
+from planners.memory import USABLE_SHARE
+from planners.variants import varied
+from planners.variation import FIRST
+from tests import quick
+
+STEPS = 3  # of a whole trial
+
+
+@pytest.fixture(scope="module")
+def opened(source, tmp_path_factory):
+    """A run folder that is planned, without a search."""
+    out = quick.prepare(tmp_path_factory.mktemp("searched") / "out")
+    with pipeline.opened(out, source, quick.SETTINGS) as row:
+        assert row.planned
+        yield row
+
+
+def search(row, workspace: Workspace, notify=silent) -> PlanSearch:
+    """Two variants, of which the wider one does not fit the memory."""
+    one = row.planned.configurations[0]
+    enough = int(one.cost.memory_bytes / USABLE_SHARE["cpu"]) + 2
+    budget = row.budget.model_copy(update={"memory_bytes": enough})
+    settings = row.settings.model_copy(update={"search": 2})
+    about = Searched(row.planned, row.fingerprint, budget, settings.wishes, row.development)
+    trial_s = (STEPS + 0.5) * one.cost.step_s
+    return choose(Trials(workspace, settings, notify, about, trial_s), Extent(2, trial_s, 0.0))
+
+
+def folder(row, path) -> Workspace:
+    """Another run folder with the same cases."""
+    path.mkdir()
+    (path / "dataset").symlink_to(row.workspace.folder("dataset"))
+    return Workspace(path)
+
+
+def without_times(made: PlanSearch) -> str:
+    def still(trial):
+        return trial.model_copy(update={"rungs": tuple(r.model_copy(update={"seconds": 0.0}) for r in trial.rungs)})
+
+    return made.model_copy(update={"trials": tuple(map(still, made.trials))}).model_dump_json()
+
+
+def test_a_search_stopped_after_a_trial_goes_on_to_the_same_choice(opened, tmp_path):
+    workspace = folder(opened, tmp_path / "stopped")
+    told: list[str] = []
+
+    def stop(event):
+        told.append(event.detail)
+        if event.detail.startswith("trial 1: mean Dice") or event.stage.startswith("train") and len(told) == 5:
+            raise Interrupted("here")
+
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            search(opened, workspace, stop)
+    kept = workspace.trial(1, 0).record("crossvalidate").stat().st_mtime_ns
+    made = search(opened, workspace)
+    assert workspace.trial(1, 0).record("crossvalidate").stat().st_mtime_ns == kept
+    unbroken = search(opened, folder(opened, tmp_path / "unbroken"))
+    assert without_times(made) == without_times(unbroken)
+    _check(made, workspace, opened)
+
+
+def _check(made: PlanSearch, workspace: Workspace, row) -> None:
+    plan, variant, wider = made.trials
+    assert [trial.variation for trial in (variant, wider)] == list(FIRST[:2])
+    assert [rung.steps for rung in plan.rungs] == [rung.steps for rung in variant.rungs] == [1, 1, 3]
+    assert (plan.state, variant.state, wider.state) == ("complete", "complete", "failed")
+    assert "GB may be used" in wider.cause
+    assert wider.plan is None
+    assert plan.plan == records.digest(row.planned) != variant.plan
+    assert set(made.judged_on) == set(row.development.split.folds[0])
+    assert {rung.cases for rung in plan.rungs} == {len(made.judged_on)}
+    chosen = made.trials[made.chosen]
+    assert records.digest(made.plan) == chosen.plan
+    assert (made.chosen == 0) == (made.gain.low is None or made.gain.low <= 0)
+    assert not list(workspace.folder("search").rglob("*.safetensors"))
+    assert not workspace.prepared_for_search.exists()
+    assert PlanSearch.model_validate_json(made.model_dump_json()) == made
+
+
+def test_a_training_that_fails_keeps_its_cause_and_is_not_tried_again(opened, tmp_path):
+    workspace, trial = folder(opened, tmp_path / "failed"), [""]
+
+    def fail(event):
+        trial[0] = event.detail if event.stage == "search" else trial[0]
+        if event.stage.startswith("train") and trial[0].startswith("trial 1 "):
+            raise ResourceError("training diverged")
+
+    made = search(opened, workspace, fail)
+    assert made.trials[1].cause == "training diverged"
+    assert made.trials[1].state == "failed"
+    assert made.chosen == 0
+    assert "Every variant failed" in made.because
+    assert without_times(search(opened, workspace)) == without_times(made)
+
+
+def test_without_a_search_nothing_of_it_is_written(opened):
+    assert opened.search is None
+    assert opened.plan is opened.planned
+    assert not opened.workspace.record("search").exists()
+    assert not any("search" in parent.name for parent in opened.plan.parents)
+
+
+def test_a_search_takes_its_share_of_the_hours_and_another_number_asks_for_replan(source, tmp_path):
+    asked = quick.SETTINGS.model_copy(update={"hours": 0.1, "search": 3})
+    out = quick.prepare(tmp_path / "out", asked)
+    with pipeline.opened(out, source, asked) as row:
+        assert row.plan.predicted_hours <= (1 - SHARE) * 0.1
+        assert row.search.trials == ()
+        assert "time is too short" in row.search.because
+        assert records.digest(row.plan) == records.digest(records.read(row.workspace.record("plan"), Plan))
+    with (
+        pytest.raises(ChangedInputs, match="--search: 3 -> 4"),
+        pipeline.opened(out, source, asked.model_copy(update={"search": 4})),
+    ):
+        pass
+    with pipeline.opened(out, source, asked.model_copy(update={"search": 4}), redo="all") as row:
+        assert row.search.asked == 4
+
+
+def test_what_a_search_chose_is_what_follows(source, tmp_path):
+    asked = quick.SETTINGS.model_copy(update={"hours": 0.1, "search": 3})
+    out = quick.prepare(tmp_path / "out", asked)
+    with pipeline.opened(out, source, asked) as row:
+        variant = varied(row.planned, Variation(rate=0.3), row.fingerprint, left_to_plan(row.budget, asked))
+        records.write(row.workspace.record("search"), row.search.model_copy(update={"plan": variant}))
+    with pipeline.opened(out, source, asked) as row:
+        assert row.plan == variant
+        assert records.digest(row.planned) != records.digest(variant)
+        assert Parent(name="plan", digest=records.digest(variant)) in row.training.parents
+    stages = [stage.stage for stage in status(out).stages]
+    assert stages[stages.index("plan") + 1] == "search"
+
+
+def test_hours_that_a_search_makes_too_short_are_named_as_a_whole(source, tmp_path):
+    asked = quick.SETTINGS.model_copy(update={"hours": 0.001, "search": 3})
+    out = quick.prepare(tmp_path / "out", asked)
+    with pipeline.opened(out, source, asked) as row, pytest.raises(InfeasibleBudget, match="--search leaves") as caught:
+        assert row.plan
+    assert caught.value.smallest_hours > 0.001
+
+
+def test_a_number_of_variants_that_cannot_be_is_refused():
+    with pytest.raises(UsageError, match="--search -1: expected a number of variants"):
+        options.settings(None, "standard", "cpu", 0.0, None, 0, False, "auto", None, search=-1)
+
+
+def test_as_many_variants_are_tried_as_the_hours_hold(opened):
+    one = opened.planned.configurations[0]
+    one = one.model_copy(update={"cost": one.cost.model_copy(update={"step_s": 0.1, "fold_training_s": 600.0})})
+    assert extent(8, one, 4, None).trial_s == 600.0
+    few, many = extent(8, one, 4, 0.065), extent(8, one, 4, 0.5)
+    assert 0 < few.variants < many.variants == 8
+    assert few.all_s <= 0.065 * 3600
+    assert many.trial_s <= 600.0
+    assert extent(8, one, 4, 0.01).variants == 0
+    assert few.trial_s * RUNGS[0] >= 60 * 0.1
