@@ -515,7 +515,7 @@ class Rung(Record):
 
     steps: int
     seconds: float  # that training took
-    mean_dice: float | None  # null: no case defines one
+    oof_mean_dice: float | None  # null: no case defines one
     cases: int  # that define one
 
 
@@ -542,7 +542,7 @@ class PlanSearch(StageRecord):
     ]  # cases that judged, and so chose: validation cases of one fold; empty: nothing was tried
     trials: tuple[PlanTrial, ...]
     chosen: int  # number of a trial
-    gain: Interval  # of the best variant over the plan of the rules on these cases, oof, paired over subjects
+    oof_gain: Interval  # of the best variant over the plan of the rules on these cases, paired over subjects
     because: str
     plan: Plan  # that is trained
 

@@ -69,13 +69,13 @@ def varied(
     made = tuple(
         one if one == known[one.name] else _priced(one, known[one.name], fingerprint, budget) for one in drafts
     )
-    pairs = [(one, known[one.name]) for one in made]
-    more_s = sum(_run_s(one, fingerprint, budget) - _run_s(old, fingerprint, budget) for one, old in pairs)
+    folds = plan.folds or budget.folds
+    now_s, then_s = (sum(_run_s(one, folds, fingerprint, budget) for one in each) for each in (made, known.values()))
     variant = start.model_copy(
         update={
             "configurations": made,
             "reasons": (*start.reasons, *_reasons(before, made[drafts.index(draft)], variation)),
-            "predicted_hours": max(0.0, plan.predicted_hours + more_s / 3600),
+            "predicted_hours": max(0.0, plan.predicted_hours + (now_s - then_s) / 3600),
             "folds": plan.folds,
             "parents": (),
             "provenance": None,
@@ -169,11 +169,11 @@ def _case_s(one: Configuration, fingerprint: Fingerprint, budget: Budget) -> flo
     return cost.case_inference_s(one.network, one.training.patch_vox, resampled_shapes(one, fingerprint), budget)
 
 
-def _run_s(one: Configuration, fingerprint: Fingerprint, budget: Budget) -> float:
+def _run_s(one: Configuration, folds: int, fingerprint: Fingerprint, budget: Budget) -> float:
     """Seconds that a configuration adds to a run."""
     shapes = resampled_shapes(one, fingerprint)
-    predictions = len(shapes) * (1 + schedule.HOLDOUT_ALLOWANCE * budget.folds)
-    training_s = schedule.rounds(budget, budget.folds) * one.cost.fold_training_s
+    predictions = len(shapes) * (1 + schedule.HOLDOUT_ALLOWANCE * folds)
+    training_s = schedule.rounds(budget, folds) * one.cost.fold_training_s
     preparing_s = cost.preprocessing_s(shapes, one.network.in_channels, budget)
     return training_s + preparing_s + predictions * _case_s(one, fingerprint, budget)
 

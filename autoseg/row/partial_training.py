@@ -140,7 +140,7 @@ class Trials:
         """What a finished training says of itself, and how it did."""
         job = self.workspace.trial(number, rung).job(self.about.main.name, FOLD)
         model, mean = records.read(job.record, TrainedModel), scores.mean_dice
-        return Rung(steps=model.steps, seconds=round(model.seconds, 1), mean_dice=mean.value, cases=mean.n)
+        return Rung(steps=model.steps, seconds=round(model.seconds, 1), oof_mean_dice=mean.value, cases=mean.n)
 
     def tell(self, detail: str) -> None:
         """Note something in the run's journal."""

@@ -93,7 +93,7 @@ def _record(
         judged_on=about.judges if tried else (),
         trials=tuple(_trial(trial, trials) for trial in tried),
         chosen=0 if chosen is None else chosen.number,
-        gain=gain,
+        oof_gain=gain,
         because=because,
         plan=plan.model_copy(update={"provenance": None}),
     )

@@ -1,6 +1,7 @@
 """The time of a plan search: what it takes of the hours, and how many variants fit into that."""
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -42,10 +43,10 @@ def sharing_hours(settings: Settings) -> Iterator[None]:
     except InfeasibleBudget as error:
         if not settings.search or error.smallest_hours is None:
             raise
-        hours = error.smallest_hours / (1 - SHARE)
+        hours = math.ceil(100 * error.smallest_hours / (1 - SHARE)) / 100
         raise InfeasibleBudget(
             f"{error}; these are the hours that --search leaves to the run, {1 - SHARE:.0%} of all: give at least "
-            f"{hours:.2f} hours in all, or leave --search out",
+            f"{hours:g} hours in all, or leave --search out",
             smallest_hours=hours,
         ) from error
 

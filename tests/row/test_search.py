@@ -89,7 +89,7 @@ def _check(made: PlanSearch, workspace: Workspace, row) -> None:
     assert {rung.cases for rung in plan.rungs} == {len(made.judged_on)}
     chosen = made.trials[made.chosen]
     assert records.digest(made.plan) == chosen.plan
-    assert (made.chosen == 0) == (made.gain.low is None or made.gain.low <= 0)
+    assert (made.chosen == 0) == (made.oof_gain.low is None or made.oof_gain.low <= 0)
     assert not list(workspace.folder("search").rglob("*.safetensors"))
     assert not workspace.prepared_for_search.exists()
     assert PlanSearch.model_validate_json(made.model_dump_json()) == made

@@ -11,7 +11,7 @@ from tests import report_records as made
 
 
 def rungs(*dice: float) -> tuple[Rung, ...]:
-    return tuple(Rung(steps=100 * 3**k, seconds=30.0 * 3**k, mean_dice=value, cases=32) for k, value in enumerate(dice))
+    return tuple(Rung(steps=100 * 3**k, seconds=9.0, oof_mean_dice=value, cases=32) for k, value in enumerate(dice))
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def searched():
             ),
         ),
         chosen=2,
-        gain=Interval(value=0.0312, low=0.01, high=0.05, n=32),
+        oof_gain=Interval(value=0.0312, low=0.01, high=0.05, n=32),
         because="Of 3 variants tried, trial 2 (width x 1.5) did best.",
         plan=run.plan.model_copy(update={"provenance": None}),
     )
