@@ -537,9 +537,7 @@ class PlanSearch(StageRecord):
     fitting: int  # variants that the hours allow; so many were tried, or all there are
     hours: float | None  # of the run, that the search may take; null: no hours were given
     predicted_hours: float
-    judged_on: tuple[
-        str, ...
-    ]  # cases that judged, and so chose: validation cases of one fold; empty: nothing was tried
+    judged_on: tuple[str, ...]  # cases that chose: validation cases of one fold; empty: nothing was tried
     trials: tuple[PlanTrial, ...]
     chosen: int  # number of a trial
     oof_gain: Interval  # of the best variant over the plan of the rules on these cases, paired over subjects
