@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from autoseg.contracts import Box, LabelKind, Shape
 from autoseg.errors import DataError, UnreadableFile
 from autoseg.records import publish
 from autoseg.volumes.labels import Classes
 from autoseg.workspace import JobFolder
+from planners.contracts import Box, LabelKind, Shape
 
 _CERTAIN = 1 / 512  # a foreground probability below this is background
 _STEPS = 255

@@ -7,10 +7,9 @@ holds it already; looking at the report therefore does everything.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar
 
 from autoseg import finetuning, records
 from autoseg.contracts import (
@@ -31,13 +30,15 @@ from autoseg.finetuning import Start
 from autoseg.layouts import folder_of
 from autoseg.row import calibration, deployment, opening, results, resume, search_time
 from autoseg.row.journal import Journal
+from autoseg.row.keeping import Keeper, Redo
+from autoseg.row.looking import look
+from autoseg.row.mending import forget_broken
 from autoseg.row.partial_training import Searched
 from autoseg.row.search import search
 from autoseg.row.training import Training
 from autoseg.selection.store import Store, mirrored_by
 from autoseg.stages import (
     crossvalidate,
-    dataset,
     fingerprint,
     plan,
     preprocess,
@@ -46,12 +47,9 @@ from autoseg.stages import (
 )
 from autoseg.stages.report import OverlayInput, RunRecords
 from autoseg.workspace import Workspace, hold
-from planners.contracts import Budget, Fingerprint, Parent, Plan, StageRecord, Wishes
+from planners.contracts import Budget, Fingerprint, Plan, StageRecord, Wishes
 
-S = TypeVar("S", bound=StageRecord)
-Redo = Literal["nothing", "all", "keep-plan"]
-"""What may be redone when something changed: nothing (say so and stop), all that depends on it, or all but the plan."""
-KEPT_WITH_THE_PLAN = ("fingerprint", "budget", "plan", "search")
+__all__ = ["Redo", "Row", "opened", "run"]
 
 
 def run(
@@ -113,29 +111,12 @@ class Row:
         self.settings = journal.run.settings
         self.source = Path(journal.run.source)
         self._journal = journal
-        self._redo = redo
-        self._alone = alone
+        self._keeper = Keeper(workspace, journal.run.settings, redo, alone=alone, notify=journal)
 
     @cached_property
     def dataset(self) -> Dataset:
-        """Cases found, audited, split. The one stage whose input, the source folder, can change behind our back."""
-        asked = resume.parents_of("dataset", self.settings)
-        before = resume.stored(self.workspace.record("dataset"), Dataset)
-        if before is not None and before.parents != asked:
-            self._allow("dataset", before.parents, asked)
-        elif before is not None and dataset.unchanged(self.source, self.workspace.dataset, self.settings):
-            return before
-        known = dataset.remembered(self.workspace.dataset)
-        with self._locked():
-            found = resume.stamp(self._look, asked)
-        if before is not None and records.digest(found) != records.digest(before):
-            files = tuple(opening.changed_files(before, found, known, dataset.remembered(self.workspace.dataset)))
-            dataset.recall(self.workspace.dataset, known)  # so that a refused change is seen again next time
-            self._allow("dataset", opening.contents(before), opening.contents(found), files)
-            dataset.remember(self.source, self.workspace.dataset, self.settings)
-        records.write(self.workspace.record("dataset"), found)
-        self._tell(found)
-        return found
+        """Cases found, audited, split."""
+        return look(self.source, self.workspace, self.settings, self._keeper, self._journal)
 
     @cached_property
     def planned_on(self) -> Dataset:
@@ -145,7 +126,7 @@ class Row:
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """What planning must know of the data."""
-        return self._stage(
+        return self._keeper.kept(
             "fingerprint",
             Fingerprint,
             lambda: fingerprint.fingerprint(self.planned_on, self._scans),
@@ -157,7 +138,7 @@ class Row:
         """The machine, measured once per run folder."""
         folds, labels, folder = len(self.planned_on.split.folds), self.dataset.labels, self.workspace.path
         asked = self.settings, self._wishes
-        return self._stage(
+        return self._keeper.kept(
             "budget",
             Budget,
             lambda: calibration.calibrate(self.fingerprint, labels, *asked, folds, folder, self._journal),
@@ -180,7 +161,7 @@ class Row:
     def planned(self) -> Plan:
         """All choices that rules can make, with their reasons."""
         asked = self.settings.planner, self._wishes
-        made = self._stage("plan", Plan, self._by_rules, fingerprint=self.fingerprint, **self._planned_with)
+        made = self._keeper.kept("plan", Plan, self._by_rules, fingerprint=self.fingerprint, **self._planned_with)
         if self.start is not None:
             self._journal(Event(stage="plan", what="warning", detail=self.start.told(self.planned_on)))
         for edit in plan.edits(made, self.fingerprint, self._budget_to_plan, *asked):
@@ -216,7 +197,7 @@ class Row:
             opening.without_holdout(divided),
             self.start,
         )
-        made = self._stage(
+        made = self._keeper.kept(
             "search",
             PlanSearch,
             lambda: search(about, self.workspace, self.settings, self._journal),
@@ -251,26 +232,14 @@ class Row:
     def preprocess(self) -> Prepared:
         """Development cases as the configurations want them."""
         folders = self.workspace.dataset, self.workspace.prepared
-        self._forget_broken()
-        return self._stage(
+        forget_broken(self.development, self.plan, self.workspace, self._journal)
+        return self._keeper.kept(
             "preprocess",
             Prepared,
             lambda: preprocess.preprocess(self.development, self.plan, *folders, notify=self._journal),
             dataset=self.development,
             plan=self.plan,
         )
-
-    def _forget_broken(self) -> None:
-        """Have those cases prepared anew of which something is missing or cut short, as long as any job needs them."""
-        record, folds = self.workspace.record("preprocess"), range(len(self.development.split.folds))
-        jobs = [self.workspace.job(one.name, fold).record for one in self.plan.configurations for fold in folds]
-        if not record.exists() or all(job.exists() for job in jobs):
-            return
-        broken = preprocess.broken(self.development, self.plan, self.workspace.prepared)
-        if broken:
-            detail = f"missing or cut short, prepared anew: {', '.join(broken)}"
-            self._journal(Event(stage="preprocess", what="warning", detail=detail))
-            record.unlink()
 
     @cached_property
     def train(self) -> tuple[TrainedModel, ...]:
@@ -298,7 +267,7 @@ class Row:
         """Every configuration's out-of-fold scores."""
         trained = {f"train {m.configuration}/fold_{m.fold}": m for m in self.train}
         folders = self.workspace.dataset, self.workspace.job
-        return self._stage(
+        return self._keeper.kept(
             "crossvalidate",
             Validation,
             lambda: crossvalidate.crossvalidate(self.development, self.plan, *folders, notify=self._journal),
@@ -310,7 +279,7 @@ class Row:
     @cached_property
     def select(self) -> Selection:
         """The ensemble and post-processing that the out-of-fold predictions support."""
-        return self._stage(
+        return self._keeper.kept(
             "select",
             Selection,
             lambda: select.select(
@@ -340,7 +309,7 @@ class Row:
     @cached_property
     def predict(self) -> Prediction:
         """Hold-out cases, scored, and cases without a label, by the deployable model."""
-        return self._stage(
+        return self._keeper.kept(
             "predict",
             Prediction,
             lambda: deployment.predict_rest(
@@ -366,7 +335,7 @@ class Row:
             name=self.source.name,
             search=self.search,
         )
-        return self._stage(
+        return self._keeper.kept(
             "report",
             Report,
             lambda: report.report(every, self._overlay, self.workspace.page, notify=self._journal),
@@ -382,39 +351,3 @@ class Row:
     def _scans(self) -> list[CaseScan]:
         cases = opening.without_holdout(self.dataset).development
         return [records.read(self.workspace.dataset.scan(case), CaseScan) for case in cases]
-
-    def _stage(self, name: str, kind: type[S], compute: Callable[[], S], **made_from: StageRecord) -> S:
-        """The stored record if it is current, else a new one if it may be made."""
-        path = self.workspace.record(name)
-        asked = resume.parents_of(name, self.settings, **made_from)
-        before = resume.stored(path, kind)
-        if before is not None:
-            if before.parents == asked or (self._redo == "keep-plan" and name in KEPT_WITH_THE_PLAN):
-                return before
-            self._allow(name, before.parents, asked)
-        self._journal(Event(stage=name, what="note", detail="started"))
-        with self._locked():
-            return resume.make(path, asked, compute)
-
-    def _locked(self) -> contextlib.AbstractContextManager[None]:
-        if self._alone:
-            return contextlib.nullcontext()  # held since the folder was opened
-        return hold(self.workspace.lock, f"run folder {self.workspace.path}")
-
-    def _allow(self, name: str, before: tuple[Parent, ...], now: tuple[Parent, ...], files: Sequence[str] = ()) -> None:
-        if self._redo == "nothing":
-            raise resume.changed(name, before, now, files)
-        self._journal(Event(stage=name, what="note", detail="redone, because what it was made from changed"))
-
-    def _tell(self, found: Dataset) -> None:
-        """Say aloud what was left out or repaired, and how the cases were split."""
-        for entry in found.audit.entries:
-            if entry.verdict != "ok":
-                said = "; ".join(filter(None, (entry.reason, entry.repair)))
-                detail = f"{entry.verdict}: {entry.case}: {said}"
-                self._journal(Event(stage="dataset", what="warning", detail=detail))
-        self._journal(Event(stage="dataset", what="note", detail=found.split.because))
-
-    def _look(self) -> Dataset:
-        folder = self.workspace.dataset
-        return dataset.dataset(self.source, folder, self.settings, exclude=self.workspace.path, notify=self._journal)
