@@ -133,6 +133,7 @@ VARIANTS: dict[str, Change] = {
     "mirroring": _mirrored,
     "batch_x0.5": _batch(0.5),
     "batch_x2": _batch(2.0),
+    "width_x0.5": _width(0.5),
     "width_x0.75": _width(0.75),
     "width_x1.25": _width(1.25),
     "width_x1.5": _width(1.5),
