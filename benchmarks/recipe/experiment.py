@@ -10,7 +10,7 @@ from benchmarks.race import cell, pace
 from benchmarks.race.autoseg_cell import Variation, trained
 from benchmarks.race.autoseg_side import Setup, Side, Tuned
 from benchmarks.race.cell import Cell
-from benchmarks.recipe.variants import VARIANTS, phases, same_work
+from benchmarks.recipe.variants import phases, same_work, varied
 from planners.contracts import Configuration, Record
 
 TIMED_S = 20.0
@@ -48,7 +48,7 @@ class Experiment:
 
     def configuration(self, variant: str) -> Configuration:
         """As planned, with the variant's change."""
-        return VARIANTS[variant](self.setup.planned)
+        return varied(variant, self.setup.planned)
 
     def changed(self, variant: str) -> tuple[str, ...]:
         """What the variant changes; nothing, where the plan says so anyway."""

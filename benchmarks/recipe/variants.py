@@ -147,6 +147,16 @@ VARIANTS: dict[str, Change] = {
     **{f"loss_{name}": _training(loss=name) for name in get_args(LossName)},
 }
 """By name. Where a variant is what the plan says anyway, it is left out, and that is said."""
+AND = "+"
+"""Between the names of variants that are tried together, applied in this order."""
+
+
+def varied(name: str, planned: Configuration) -> Configuration:
+    """The configuration with a variant's change, or with those of several: ``poly+rate_x3``."""
+    for part in name.split(AND):
+        planned = VARIANTS[part](planned)
+    return planned
+
 
 SAME_WORK = (
     *("optimizer", "learning_rate", "momentum", "weight_decay", "schedule", "warmup_share", "gradient_clip"),

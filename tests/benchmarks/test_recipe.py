@@ -14,7 +14,7 @@ from benchmarks.race.tasks import TASKS
 from benchmarks.recipe import __main__ as command
 from benchmarks.recipe.experiment import Experiment
 from benchmarks.recipe.table import table
-from benchmarks.recipe.variants import BASE, SAME_WORK, VARIANTS, phases, same_work
+from benchmarks.recipe.variants import BASE, SAME_WORK, VARIANTS, phases, same_work, varied
 from planners.contracts import Configuration
 from planners.registry import plan
 from planners.validation import flaws
@@ -54,6 +54,13 @@ def test_a_variant_changes_one_thing_at_most_and_stays_a_configuration(planned, 
 def test_only_the_base_and_what_the_plan_says_anyway_change_nothing(planned):
     same = {name for name, change in VARIANTS.items() if change(planned) == planned}
     assert same == {BASE, planned.training.optimizer, planned.training.schedule, f"loss_{planned.training.loss}"}
+
+
+def test_variants_can_be_tried_together():
+    planned = PLANNED[0]
+    both = varied("rate_x3+batch_x2+width_x0.5", planned)
+    assert changed_fields(planned, both) == {"learning_rate", "batch", "features"}
+    assert both.training.learning_rate == pytest.approx(3 * planned.training.learning_rate)
 
 
 def test_what_changes_no_computation_takes_the_time_of_the_base():
