@@ -22,8 +22,8 @@ class PlanTrial(Record):
     variation: Variation
     plan: str | None  # digest of the variant's plan; null: there is none, and `cause` says why
     rungs: tuple[Rung, ...]  # in their order; empty: it failed before it was judged
-    state: Literal["complete", "pruned", "failed"]
-    cause: str = ""  # of the failure
+    state: Literal["complete", "pruned", "failed", "refused"]  # refused: no such plan, or it trains what another does
+    cause: str = ""  # of the failure or the refusal
 
 
 class PlanSearch(StageRecord):
@@ -37,8 +37,19 @@ class PlanSearch(StageRecord):
     trials: tuple[PlanTrial, ...]
     chosen: int  # number of a trial
     oof_gain: Interval  # of the best variant over the plan of the rules on these cases, paired over subjects
+    compared: int = 1  # variants among which that one was the best; the interval holds for all of them together
     because: str
     plan: Plan  # that is trained
+
+    @property
+    def variants(self) -> tuple[PlanTrial, ...]:
+        """What was really tried, the plan of the rules left out."""
+        return tuple(trial for trial in self.trials[1:] if trial.state != "refused")
+
+    @property
+    def refused(self) -> tuple[PlanTrial, ...]:
+        """What was proposed and cost nothing."""
+        return tuple(trial for trial in self.trials if trial.state == "refused")
 
     @property
     def seconds(self) -> float:

@@ -8,7 +8,7 @@ was found stands in the folder of its trial and rung, so that a search that was 
 """
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
@@ -104,6 +104,16 @@ class Trials:
     notify: Notify
     about: Searched
     trial_s: float
+    _known: dict[str, Variation] = field(default_factory=dict)  # by digest of what is trained
+
+    def refuses(self, variation: Variation) -> str:
+        """Why a variation is not tried: there is no such plan, or what it trains came before; empty: it is tried."""
+        try:
+            one = self.about.variant(variation).configuration(self.about.main.name)
+        except PlanningError as error:
+            return f"no such plan: {error}"
+        first = self._known.setdefault(records.digest(one), variation)
+        return "" if first == variation else f"trains what ({first}) trains"
 
     def judge(self, number: int, variation: Variation, rung: int) -> Scores | str:
         """Scores of a trial on a rung, made now or known; or the cause of its failure.
@@ -112,11 +122,7 @@ class Trials:
             Interrupted: Everything is saved, and the same call goes on.
             ResourceError: The plan itself cannot be trained, or the disk is full.
         """
-        try:
-            plan = self.about.variant(variation)
-        except PlanningError as error:
-            self.tell(f"trial {number} ({variation}): no such plan: {error}")
-            return str(error)
+        plan = self.about.variant(variation)
         part = variants.partial(plan, self.about.main.name, RUNGS[rung] * self.trial_s, self.about.budget)
         folder, parents = self.workspace.trial(number, rung), self._parents(part)
         failed = _current(folder, "failure", TrialFailure, parents)

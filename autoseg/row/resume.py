@@ -17,6 +17,7 @@ from autoseg.contracts import Settings
 from autoseg.errors import ChangedInputs
 from autoseg.row.checkout import commit
 from autoseg.row.journal import memory_of_tree
+from autoseg.selection import halving
 from autoseg.stages import crossvalidate, dataset, fingerprint, plan, predict, preprocess, report, select, train
 from autoseg.workspace import STAGES
 from planners.contracts import Parent, Provenance, StageRecord, Version
@@ -36,8 +37,8 @@ SETTINGS_OF: dict[str, tuple[str, ...]] = {
 _STAGES = (dataset, fingerprint, plan, preprocess, train, crossvalidate, select, predict, report)
 ALGORITHM_VERSIONS: dict[str, int] = {
     name: module.algorithm_version for name, module in zip(STAGES, _STAGES, strict=True)
-}
-"""Each stage module raises its own when its output would change for the same input."""
+} | {"search": halving.algorithm_version}
+"""Each stage module, and the plan search, raises its own when its output would change for the same input."""
 
 PACKAGES = ("autoseg", "torch", "numpy", "scipy", "SimpleITK", "nibabel", "optuna", "scikit-learn")
 

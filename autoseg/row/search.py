@@ -1,11 +1,14 @@
 """The plan search of a row: variants of the plan, pruned by successive halving, and what is trained in the end.
 
 A variant is trained in full only if it beats the plan of the rules on the cases that judged, by a paired comparison
-over subjects whose interval lies above zero. These cases chose, so no honest number may be made of them afterwards.
+over subjects whose interval lies above zero. The best of several is lucky, also where the others were given up after a
+part of their training; so the interval is that of the best of all that were judged. These cases chose, so no honest
+number may be made of them afterwards.
 """
 
 import shutil
 from collections.abc import Sequence
+from typing import Literal
 
 from autoseg import records
 from autoseg.contracts import Interval, PlanSearch, PlanTrial, Settings
@@ -57,15 +60,26 @@ def choose(trials: Trials, extent: Extent) -> PlanSearch:
     """Make, or finish, the trials, and say which plan is trained."""
     about, seed = trials.about, trials.settings.seed
     choices = variants.space(about.plan, about.fingerprint, about.wishes)
-    tried = halving.search(choices, FIRST, trials.judge, extent.variants, seed)
+    tried = halving.search(choices, FIRST, trials, extent.variants, seed)
     shutil.rmtree(trials.workspace.prepared_for_search, ignore_errors=True)
     whole = [trial for trial in tried[1:] if not trial.cause and len(trial.scores) == len(RUNGS)]
     best = max(whole, key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
     if best is None:
-        return _record(trials, extent, tried, "Every variant failed, so the plan of the rules stands.")
-    gain = _gain(best, tried[0], seed)
+        because = "No variant could be judged, so the plan of the rules stands."
+        return _record(trials, extent, tried, because + _fewer(tried, extent))
+    compared = sum(bool(trial.scores) for trial in tried[1:])
+    gain = _gain(best, tried[0], seed, compared)
     chosen = best if gain.low is not None and gain.low > 0 else tried[0]
-    return _record(trials, extent, tried, _because(best, gain, len(tried) - 1), chosen, gain)
+    because = _because(best, gain, compared) + _fewer(tried, extent)
+    return _record(trials, extent, tried, because, chosen, gain).model_copy(update={"compared": compared})
+
+
+def _fewer(tried: Sequence[Tried], extent: Extent) -> str:
+    """That there are no more variants; empty where as many were tried as fit the time."""
+    begun = sum(not trial.refused for trial in tried[1:])
+    if begun >= extent.variants:
+        return ""
+    return f" Only {begun} of {extent.variants} variants were tried: there are no others that fit and differ."
 
 
 def _hopeless(about: Searched, extent: Extent) -> str:
@@ -100,15 +114,20 @@ def _record(
 
 
 def _trial(trial: Tried, trials: Trials) -> PlanTrial:
-    complete = len(trial.scores) == len(RUNGS)
     return PlanTrial(
         number=trial.number,
         variation=trial.variation,
         plan=_digest(trial, trials.about),
         rungs=tuple(trials.rung(trial.number, rung, scores) for rung, scores in enumerate(trial.scores)),
-        state="failed" if trial.cause else "complete" if complete else "pruned",
+        state=_state(trial),
         cause=trial.cause,
     )
+
+
+def _state(trial: Tried) -> Literal["complete", "pruned", "failed", "refused"]:
+    if trial.cause:
+        return "refused" if trial.refused else "failed"
+    return "complete" if len(trial.scores) == len(RUNGS) else "pruned"
 
 
 def _digest(trial: Tried, about: Searched) -> str | None:
@@ -118,24 +137,24 @@ def _digest(trial: Tried, about: Searched) -> str | None:
         return None  # the trial's cause says why
 
 
-def _gain(best: Tried, base: Tried, seed: int) -> Interval:
-    """Mean Dice of a trial over that of the plan, on their highest rung, paired over subjects."""
+def _gain(best: Tried, base: Tried, seed: int, compared: int) -> Interval:
+    """Mean Dice of the best trial over that of the plan, on their highest rung, paired over subjects."""
     first, second = (
         score_table([[target.dice for target in case.targets] for case in scores.cases], len(scores.targets))
         for scores in (best.scores[-1], base.scores[-1])
     )
     subjects = [case.subject for case in best.scores[-1].cases]
-    return to_interval(statistics.paired_interval(first, second, subjects, seed))
+    return to_interval(statistics.paired_interval_of_best(first, second, subjects, seed, compared))
 
 
-def _because(best: Tried, gain: Interval, tried: int) -> str:
+def _because(best: Tried, gain: Interval, compared: int) -> str:
     """The choice in plain words."""
-    told = f"Of {tried} variants tried, trial {best.number} ({best.variation}) did best"
+    told = f"Of {compared} variants judged, trial {best.number} ({best.variation}) did best"
     if gain.value is None or gain.low is None or gain.high is None:
         return f"{told}, but it cannot be compared on the cases that judged, so the plan of the rules stands."
     measured = (
-        f"{told}: {gain.value:+.4f} mean Dice (95 % interval {gain.low:+.4f} to {gain.high:+.4f}) over the plan of the "
-        f"rules on the {gain.n} cases that judged"
+        f"{told}: {gain.value:+.4f} mean Dice (95 % interval for the best of {compared}: {gain.low:+.4f} to "
+        f"{gain.high:+.4f}) over the plan of the rules on the {gain.n} cases that judged"
     )
     verdict = "so it is trained" if gain.low > 0 else "which is not clearly above zero, so the plan of the rules stands"
     return f"{measured}, {verdict}."

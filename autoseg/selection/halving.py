@@ -7,11 +7,18 @@ decided beforehand from predicted cost, and rungs count steps: a search that is 
 The first variants are enumerated. The others are proposed by a TPE sampler (Bergstra et al., NeurIPS 2011) from how
 those before them did on the first rung. Each proposal is made by a new sampler, seeded by the search's seed and the
 trial's number, and so depends on nothing but these and the trials before it.
+
+What cannot be tried, or is what was tried already under another name, costs nothing and takes no place. Where the
+sampler proposes nothing new for a while, the rest of the space is gone through in a seeded order; so fewer variants
+than were asked for are tried only where there are no more.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
+from typing import Protocol
 
+import numpy as np
 import optuna
 
 from autoseg.contracts import Scores
@@ -19,26 +26,36 @@ from autoseg.selection.trials import sampler
 from planners.contracts import Variation
 from planners.variation import AS_PLANNED, Value
 
+algorithm_version = 2
+
 REDUCTION = 3
 RUNGS = (1 / REDUCTION**2, 1 / REDUCTION, 1.0)
 """Shares of a whole trial's training; each is a training of its own, with the learning rate brought down to its end."""
 _STARTUP = 6
 """Trials before the sampler learns from them; what is enumerated counts."""
 _ATTEMPTS = 50
-"""Proposals in a row that were tried already, after which the space counts as exhausted."""
+"""Proposals in a row that brought nothing to try, after which the rest of the space is gone through."""
 
-Judge = Callable[[int, Variation, int], Scores | str]
-"""Number, variation and rung of a trial to its scores; or the cause of its failure, where it is the variation's."""
+
+class Judge(Protocol):
+    """Trains and scores variants, or remembers how they did."""
+
+    def refuses(self, variation: Variation) -> str:
+        """Why a variation is not tried: there is no such plan, or it is one that came before; empty: it is tried."""
+
+    def judge(self, number: int, variation: Variation, rung: int) -> Scores | str:
+        """Scores of a trial on a rung; or the cause of its failure, where it is the variation's."""
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A trial: its scores on each rung that it came to, and why it failed; empty: it did not."""
+    """A trial: its scores on each rung that it came to, and why it failed or was refused; empty: neither."""
 
     number: int
     variation: Variation
     scores: tuple[Scores, ...] = ()
     cause: str = ""
+    refused: bool = False
 
     @property
     def value(self) -> float | None:
@@ -73,11 +90,12 @@ def search(
         choices: What each field of a variation may be.
         first: Variations to begin with.
         judge: Makes, or remembers, a trial's training on a rung.
-        variants: How many are tried, beside the plan.
+        variants: How many are tried, beside the plan; those that are refused are not counted.
         seed: Of the proposals.
 
     Returns:
-        All trials, the plan's own first. Fewer than ``variants`` where no more can be told apart.
+        All trials, the plan's own first, and among them what was proposed and refused. Fewer than ``variants`` are
+        tried only where the space has no more.
     """
     tried = _first_rung(choices, first, judge, variants, seed)
     for rung, count in enumerate(jobs(variants)[1:], start=1):
@@ -91,27 +109,63 @@ def search(
 def _first_rung(
     choices: Mapping[str, Sequence[Value]], first: Sequence[Variation], judge: Judge, variants: int, seed: int
 ) -> list[Tried]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize")
-    start = [AS_PLANNED, *(one for one in first if _possible(one, choices))]
+    """The plan, then variants until there are enough that were not refused."""
+    proposals = _Proposals(choices, [AS_PLANNED, *(one for one in first if _possible(one, choices))], seed)
     known: dict[Variation, Tried] = {}
-    repeated = 0
-    while len(known) <= variants and repeated < _ATTEMPTS:
-        study.sampler = sampler(seed, len(study.trials), _STARTUP)
-        if len(known) < len(start):
-            study.enqueue_trial({name: getattr(start[len(known)], name) for name in choices})
-        proposal = study.ask()
-        variation = Variation(**{name: proposal.suggest_categorical(name, of) for name, of in choices.items()})
-        repeated = repeated + 1 if variation in known else 0
-        if not repeated:
+    idle = 0
+    while _begun(known) <= variants and idle < _ATTEMPTS:
+        variation = proposals.ask()
+        new = variation not in known
+        if new:
+            why, trial = judge.refuses(variation), Tried(len(known), variation)
+            known[variation] = replace(trial, cause=why, refused=True) if why else _further(trial, judge, 0)
+        idle = 0 if new and not known[variation].refused else idle + 1
+        proposals.tell(known[variation].value)
+    for variation in _rest(choices, seed):
+        if _begun(known) > variants:
+            break
+        if variation not in known and not judge.refuses(variation):
             known[variation] = _further(Tried(len(known), variation), judge, 0)
-        value = known[variation].value
-        study.tell(proposal, value, state=None if value is not None else optuna.trial.TrialState.FAIL)
     return list(known.values())
 
 
+def _begun(known: Mapping[Variation, Tried]) -> int:
+    """How many were not refused, the plan among them."""
+    return sum(not trial.refused for trial in known.values())
+
+
+class _Proposals:
+    """What is enumerated, then what a sampler makes of the values that it is told."""
+
+    def __init__(self, choices: Mapping[str, Sequence[Value]], start: Sequence[Variation], seed: int) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._study = optuna.create_study(direction="maximize")
+        self._choices, self._start, self._seed = choices, start, seed
+        self._asked: optuna.Trial | None = None
+
+    def ask(self) -> Variation:
+        """The next one; it may have come before."""
+        number = len(self._study.trials)
+        self._study.sampler = sampler(self._seed, number, _STARTUP)
+        if number < len(self._start):
+            self._study.enqueue_trial({name: getattr(self._start[number], name) for name in self._choices})
+        self._asked = self._study.ask()
+        return Variation(**{name: self._asked.suggest_categorical(name, of) for name, of in self._choices.items()})
+
+    def tell(self, value: float | None) -> None:
+        """How the one that was asked for last did; None: it failed or was refused."""
+        self._study.tell(self._asked, value, state=None if value is not None else optuna.trial.TrialState.FAIL)
+
+
+def _rest(choices: Mapping[str, Sequence[Value]], seed: int) -> Iterator[Variation]:
+    """Every variation once, in a seeded order."""
+    values = list(product(*choices.values()))
+    for index in np.random.default_rng(seed).permutation(len(values)):
+        yield Variation(**dict(zip(choices, values[index], strict=True)))
+
+
 def _further(trial: Tried, judge: Judge, rung: int) -> Tried:
-    found = judge(trial.number, trial.variation, rung)
+    found = judge.judge(trial.number, trial.variation, rung)
     return replace(trial, cause=found) if isinstance(found, str) else replace(trial, scores=(*trial.scores, found))
 
 

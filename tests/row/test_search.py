@@ -33,7 +33,7 @@ def opened(source, tmp_path_factory):
 
 
 def search(row, workspace: Workspace, notify=silent) -> PlanSearch:
-    """Two variants, of which the wider one does not fit the memory."""
+    """Two variants; a wider one, and larger patches, do not fit the memory and take no place."""
     one = row.planned.configurations[0]
     enough = int(one.cost.memory_bytes / USABLE_SHARE["cpu"]) + 2
     budget = row.budget.model_copy(update={"memory_bytes": enough})
@@ -59,16 +59,16 @@ def without_times(made: PlanSearch) -> str:
 
 def test_a_search_stopped_after_a_trial_goes_on_to_the_same_choice(opened, tmp_path):
     workspace = folder(opened, tmp_path / "stopped")
-    told: list[str] = []
+    ends = [lambda event: event.stage.startswith("train"), lambda event: event.detail.startswith("trial 1: mean Dice")]
 
     def stop(event):
-        told.append(event.detail)
-        if event.detail.startswith("trial 1: mean Dice") or event.stage.startswith("train") and len(told) == 5:
+        if ends[0](event):
             raise Interrupted("here")
 
-    for _ in range(2):
+    while ends:
         with pytest.raises(Interrupted):
             search(opened, workspace, stop)
+        ends.pop(0)
     kept = workspace.trial(1, 0).record("crossvalidate").stat().st_mtime_ns
     made = search(opened, workspace)
     assert workspace.trial(1, 0).record("crossvalidate").stat().st_mtime_ns == kept
@@ -78,10 +78,13 @@ def test_a_search_stopped_after_a_trial_goes_on_to_the_same_choice(opened, tmp_p
 
 
 def _check(made: PlanSearch, workspace: Workspace, row) -> None:
-    plan, variant, wider = made.trials
-    assert [trial.variation for trial in (variant, wider)] == list(FIRST[:2])
-    assert [rung.steps for rung in plan.rungs] == [rung.steps for rung in variant.rungs] == [1, 1, 3]
-    assert (plan.state, variant.state, wider.state) == ("complete", "complete", "failed")
+    plan, variant, wider, larger, other = made.trials
+    assert [trial.variation for trial in made.trials[1:]] == list(FIRST[:4])
+    assert [rung.steps for rung in plan.rungs] == [1, 1, 3]
+    assert made.variants == (variant, other)
+    assert sorted((variant.state, other.state)) == ["complete", "pruned"]
+    assert made.compared == 2
+    assert made.refused == (wider, larger)
     assert "GB may be used" in wider.cause
     assert wider.plan is None
     assert plan.plan == records.digest(row.planned) != variant.plan
@@ -100,14 +103,13 @@ def test_a_training_that_fails_keeps_its_cause_and_is_not_tried_again(opened, tm
 
     def fail(event):
         trial[0] = event.detail if event.stage == "search" else trial[0]
-        if event.stage.startswith("train") and trial[0].startswith("trial 1 "):
+        if event.stage.startswith("train") and not trial[0].startswith("trial 0 "):
             raise ResourceError("training diverged")
 
     made = search(opened, workspace, fail)
-    assert made.trials[1].cause == "training diverged"
-    assert made.trials[1].state == "failed"
+    assert [(trial.cause, trial.state) for trial in made.variants] == [("training diverged", "failed")] * 2
     assert made.chosen == 0
-    assert "Every variant failed" in made.because
+    assert "No variant could be judged" in made.because
     assert without_times(search(opened, workspace)) == without_times(made)
 
 
@@ -172,3 +174,15 @@ def test_as_many_variants_are_tried_as_the_hours_hold(opened):
     assert many.trial_s <= 600.0
     assert extent(8, one, 4, 0.01).variants == 0
     assert few.trial_s * RUNGS[0] >= 60 * 0.1
+
+
+def test_a_variation_that_trains_what_another_trains_is_refused(opened, tmp_path):
+    """Larger patches than the images there are change nothing, whatever else is varied beside them."""
+    about = Searched(opened.planned, opened.fingerprint, opened.budget, opened.settings.wishes, opened.development)
+    settings = opened.settings.model_copy(update={"search": 2})
+    trials = Trials(folder(opened, tmp_path / "same"), settings, silent, about, 1.0)
+    assert trials.refuses(Variation()) == ""
+    assert trials.refuses(Variation(rate=0.3)) == trials.refuses(Variation(rate=0.3)) == ""
+    larger = Variation(patch=2.0)
+    assert "changes nothing here" in trials.refuses(larger)
+    assert trials.refuses(Variation(patch=2.0, rate=0.3)) == "trains what (rate x 0.3) trains"

@@ -16,11 +16,14 @@ def scores(dice: float | None) -> Scores:
 class Bench:
     """A made-up truth of what each choice is worth; remembers what was judged."""
 
-    def __init__(self, failing: Variation | None = None):
-        self.failing = failing
+    def __init__(self, failing: Variation | None = None, fits=lambda variation: True):
+        self.failing, self.fits = failing, fits
         self.seen: list[tuple[int, int]] = []
 
-    def __call__(self, number, variation, rung):
+    def refuses(self, variation):
+        return "" if self.fits(variation) else "too large"
+
+    def judge(self, number, variation, rung):
         self.seen.append((number, rung))
         if variation == self.failing and rung == 0:
             return "training diverged"
@@ -62,3 +65,28 @@ def test_a_failure_keeps_its_cause_and_takes_no_place():
     assert tried[2].value is None
     assert len(tried[2].scores) == 0
     assert sum(len(trial.scores) == 3 for trial in tried) == 2
+
+
+def test_what_is_refused_takes_no_place():
+    bench = Bench(fits=lambda variation: variation.width <= 1.0 and variation.patch == 1.0)
+    tried = search(bench)
+    refused = [trial for trial in tried if trial.refused]
+    assert {FIRST[1], FIRST[2]} <= {trial.variation for trial in refused}
+    assert all(trial.cause == "too large" and not trial.scores for trial in refused)
+    assert len(tried) - len(refused) == 13
+    assert [trial.number for trial in tried] == list(range(len(tried)))
+    assert [sum(rung == k for _, rung in bench.seen) for k in range(3)] == list(halving.jobs(12))
+
+
+def test_a_sampler_that_finds_nothing_new_does_not_end_the_search_while_there_is_more():
+    """Three of 2592 fit: a sampler would hardly meet them; asked for four, the search knows that there are three."""
+    fitting = {
+        Variation(width=1.25, spacing=0.8, patch=0.5, augmentation=0.5, rate=3.0, loss="tversky_ce"),
+        Variation(width=0.75, spacing=1.25, rate=0.3, planner="nnunet_resenc_m"),
+        Variation(width=1.5, augmentation=2.0, loss="dice_focal", planner="nnunet_resenc_m"),
+    }
+    bench = Bench(fits=lambda variation: variation == AS_PLANNED or variation in fitting)
+    for asked, found in ((2, 2), (4, 3)):
+        tried = search(bench, variants=asked)
+        met = {trial.variation for trial in tried[1:] if not trial.refused}
+        assert met <= fitting and len(met) == found

@@ -76,3 +76,26 @@ def test_pairing_removes_what_both_share():
 def test_rows_and_subjects_must_match():
     with pytest.raises(ValueError, match="2 rows of scores but 1 subjects"):
         statistics.interval(np.zeros((2, 1)), ["a"], 0)
+
+
+def test_the_best_of_many_equals_rarely_seems_better():
+    """Of 12 equal candidates the best has a plain interval above zero far too often, and the corrected one rarely."""
+    rng, names = np.random.default_rng(0), [str(i) for i in range(24)]
+    plain = corrected = 0
+    for _ in range(100):
+        base = rng.normal(0.8, 0.05, (24, 1))
+        others = [base + rng.normal(0, 0.02, base.shape) for _ in range(12)]
+        best = max(others, key=np.mean)
+        plain += statistics.paired_interval(best, base, names, 0).low > 0
+        corrected += statistics.paired_interval_of_best(best, base, names, 0, 12).low > 0
+    assert plain > 15
+    assert corrected <= 5
+
+
+def test_the_best_of_one_has_students_interval():
+    gain = np.random.default_rng(0).normal(0.01, 0.02, (30, 1))
+    found = statistics.paired_interval_of_best(gain, np.zeros((30, 1)), [str(i) for i in range(30)], 0, 1)
+    half = 2.045 * gain.std(ddof=1) / np.sqrt(30)
+    assert found.high - found.value == pytest.approx(half, rel=0.05)
+    assert found.value - found.low == pytest.approx(half, rel=0.05)
+    assert statistics.paired_interval_of_best(gain, gain, ["x"] * 30, 0, 1).low is None
