@@ -26,6 +26,7 @@ from autoseg.contracts.dataset import (
     StructureFile,
     TargetScan,
 )
+from autoseg.contracts.importance import CaseChange, ChoiceName, Importance
 from autoseg.contracts.model import ChannelPopulation, Model, ModelCard, WeightsFile
 from autoseg.contracts.plan_search import PlanSearch, PlanTrial, Rung, TrialFailure
 from autoseg.contracts.results import PredictedCase, Prediction, Report
@@ -73,11 +74,13 @@ __all__ = [
     "BiasStrength",
     "Blend",
     "Case",
+    "CaseChange",
     "CaseContent",
     "CaseScan",
     "CaseScore",
     "Channel",
     "ChannelPopulation",
+    "ChoiceName",
     "Coding",
     "ConfigurationValidation",
     "CurvePoint",
@@ -87,6 +90,7 @@ __all__ = [
     "Energy",
     "FindingKind",
     "GroupSummary",
+    "Importance",
     "IntensitySketch",
     "Interval",
     "Label",

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from autoseg.contracts.importance import CaseChange, Importance
 from autoseg.contracts.scores import Interval, Scores
 from planners.contracts import ConfigurationName, Record, StageRecord
 
@@ -93,3 +94,6 @@ class Selection(StageRecord):
     nnunet: Trial | None = None  # what nnU-Net's procedure would choose here: best single or pair, largest components
     nested_gain_over_nnunet: Interval = Interval()  # of what ships; both chosen on other folds, paired over subjects
     bias_strengths: tuple[BiasStrength, ...] = ()  # deployed outputs are means of fold models, which are flatter
+    preferred: Trial | None = None  # what the search prefers; it ships only if it holds on other folds
+    importance: tuple[Importance, ...] = ()  # of each choice; empty: nothing was searched
+    changes: tuple[CaseChange, ...] = ()  # by what comes after the blend of the preferred pipeline; the others stay

@@ -22,6 +22,9 @@ from autoseg.selection.trials import Effort, Tried
 from autoseg.volumes.labels import Classes
 from autoseg.volumes.statistics import Estimate, interval, paired_interval
 
+EVERY_CASE = "all"
+"""Name of the search on all cases in the journal."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -43,7 +46,9 @@ class Measured:
     def dice(self, choice: Choice, rows: Rows) -> Table:
         """Dice (rows, T), by segmenting the cases."""
         for row in rows.tolist():
-            if (choice, row) not in self._dice:
+            if (choice, row) in self._scores:
+                self._dice[choice, row] = tuple(target.dice for target in self._scores[choice, row].targets)
+            elif (choice, row) not in self._dice:
                 reference, predicted = self._pair(choice, row)
                 self._dice[choice, row] = dice_of(reference, predicted, self.store.dataset.labels)
         return score_table([self._dice[choice, row] for row in rows.tolist()], len(self.evidence.space.labels.targets))
@@ -140,7 +145,7 @@ def crossfit(
     """
     evidence = measured.evidence
     rows = np.arange(len(evidence.cases)) if rows is None else rows
-    searches: dict[int | None, Search] = {None: Search(evidence, rows, "all", seed)}
+    searches: dict[int | None, Search] = {None: Search(evidence, rows, EVERY_CASE, seed)}
     for fold in _left_out(evidence, rows):
         others = rows[evidence.folds[rows] != fold]
         searches[fold] = Search(evidence, others, f"without fold {fold}", seed)

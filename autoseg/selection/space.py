@@ -14,7 +14,7 @@ from math import gcd
 
 import optuna
 
-from autoseg.contracts import Bias, Blend, Decision, LabelSet, Member
+from autoseg.contracts import Bias, Blend, ChoiceName, Decision, LabelSet, Member
 from autoseg.postprocessing import parents_of
 from autoseg.volumes.blending import Scale
 from planners.contracts import Configuration, ConfigurationName
@@ -72,6 +72,23 @@ class Recipe:
         return sum(odd) + sum(bias != 0 for bias in self.biases)
 
 
+@dataclass(frozen=True)
+class Element:
+    """One of the choices that make a pipeline.
+
+    Attributes:
+        name: What is chosen.
+        targets: That it is chosen for; empty: for all together.
+        parameters: Of a trial, that choose it; empty: no trial does.
+        possible: Whether there is anything but the default.
+    """
+
+    name: ChoiceName
+    targets: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    possible: bool = True
+
+
 def canonical(recipe: Recipe) -> Recipe:
     """The one form of all recipes that decide alike.
 
@@ -115,6 +132,21 @@ class Space:
         nested = self.can_nest and trial.suggest_categorical("nested", [False, True])
         found = Recipe(self._allowed(weights, mirror), mirror, scale, temperature, self._shared(free), nested)
         return canonical(found)
+
+    def elements(self) -> Iterator[Element]:
+        """The choices that make a recipe."""
+        several, mirror = len(self.configurations) > 1, any(self.mirrored)
+        weights = tuple(f"weight {configuration.name}" for configuration in self.configurations)
+        yield Element("members", (), weights if several else (), several)
+        yield Element("scale", (), ("scale",) if several else (), several)
+        yield Element("temperature", (), ("temperature",) if several else (), several)
+        yield Element("mirror", (), ("mirror",) if mirror else (), mirror)
+        biased = self._biased
+        for index, name in enumerate(biased, start=1):
+            shared = self.labels.targets[index:] if index == len(biased) else ()
+            yield Element("bias", (name, *shared), (f"bias {name}",))
+        if self.can_nest:
+            yield Element("nested", (), ("nested",))
 
     def first(self) -> Iterator[Recipe]:
         """What everybody would try: each alone, equal pairs, all; then the same with mirrored copies, and on logits."""

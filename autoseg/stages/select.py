@@ -27,9 +27,9 @@ from autoseg.contracts import (
 )
 from autoseg.evaluation.scoring import summarize, to_interval
 from autoseg.events import Notify, silent
-from autoseg.selection import nnunet
+from autoseg.selection import importance, nnunet
 from autoseg.selection.choice import explain
-from autoseg.selection.crossfit import Found, Measured, crossfit
+from autoseg.selection.crossfit import EVERY_CASE, Found, Measured, crossfit
 from autoseg.selection.evidence import Evidence, gather
 from autoseg.selection.finalists import Choice, pipeline_of
 from autoseg.selection.journal import Journal
@@ -40,7 +40,7 @@ from autoseg.selection.trials import Effort
 from autoseg.volumes import statistics
 from planners.contracts import Plan
 
-algorithm_version = 2
+algorithm_version = 3
 
 _STRENGTHS = (0.5, 1.0, 1.25, 1.5, 2.0)
 
@@ -87,7 +87,11 @@ def select(
     tolerance_mm = next(iter(validations.values())).tolerance_mm
     measured = Measured(store, evidence, tolerance_mm)
     found = crossfit(measured, journal, seed, notify, effort, judged=judged)
-    return _record(measured, validations, found, seed)
+    preferred, default = found.outcome.chosen, found.outcome.default.choice.recipe
+    worth = importance.worth(measured, journal.of(EVERY_CASE), preferred, default, seed, notify)
+    changes = importance.changes(measured, preferred.choice)
+    record = _record(measured, validations, found, seed)
+    return record.model_copy(update={"importance": worth, "changes": changes})
 
 
 def _identity(evidence: Evidence, validation: Validation, seed: int, effort: Effort) -> str:
@@ -100,6 +104,7 @@ def _record(measured: Measured, validations: Mapping[str, Scores], found: Found,
     """What was found and how good it is, as a record."""
     evidence, outcome, ships = measured.evidence, found.outcome, found.ships.choice
     space, labels = evidence.space, evidence.space.labels
+    trials = _trials(evidence, found)
     pipeline = pipeline_of(space, ships)
     every = np.arange(len(evidence.cases))
     oof = validations[pipeline.members[0].configuration]
@@ -118,8 +123,9 @@ def _record(measured: Measured, validations: Mapping[str, Scores], found: Found,
         nested_gain_over_nnunet=to_interval(found.over_nnunet),
         nested_targets=_per_target(evidence, found, seed) if found.mean.value is not None else (),
         case_s=space.case_s(ships.recipe),
-        trials=_trials(evidence, found),
+        trials=trials,
         nnunet=_trial(evidence, len(found.trials), outcome.nnunet, nnunet.NAME),
+        preferred=trials[len(found.trials) + outcome.candidates.index(outcome.chosen)],
         bias_strengths=_bias_strengths(evidence, ships),
         because=explain(
             labels,
