@@ -45,7 +45,7 @@ from autoseg.stages import (
     report,
     select,
 )
-from autoseg.stages.report import OverlayInput, RunRecords
+from autoseg.stages.report import Comparison, OverlayInput, RunRecords
 from autoseg.workspace import Workspace, hold
 from planners.contracts import Budget, Fingerprint, Plan, StageRecord, Wishes
 
@@ -338,7 +338,9 @@ class Row:
         return self._keeper.kept(
             "report",
             Report,
-            lambda: report.report(every, self._overlay, self.workspace.page, notify=self._journal),
+            lambda: report.report(
+                every, self._overlay, self.workspace.page, comparisons=self._comparison, notify=self._journal
+            ),
             dataset=self.dataset,
             select=self.select,
             predict=self.predict,
@@ -346,6 +348,9 @@ class Row:
 
     def _overlay(self, case: str) -> OverlayInput:
         return results.overlay(case, self.divided, self.select, self.predict, self.workspace)
+
+    def _comparison(self, case: str) -> Comparison:
+        return results.comparison(case, self.divided, self.select, self.workspace)
 
     @cached_property
     def _scans(self) -> list[CaseScan]:

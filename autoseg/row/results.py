@@ -4,14 +4,17 @@ Both come back on the canonical grid, so that they can be scored and drawn besid
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from autoseg import formats, records
 from autoseg.contracts import CaseScan, Dataset, Prediction, Run, Scores, Selection, TrainedModel
-from autoseg.errors import DataError
+from autoseg.errors import DataError, UnreadableFile
 from autoseg.evaluation.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.labelling import colours_as_values
+from autoseg.page.before_after import Comparison
 from autoseg.page.overlays import OverlayInput
 from autoseg.postprocessing import class_indices
 from autoseg.selection.store import Pipeline, Store, mirrored_by
@@ -61,13 +64,13 @@ def predicted_file(case: str, prediction: Prediction, dataset: Dataset, workspac
     return class_indices(canonical[0], dataset.labels)
 
 
-def out_of_fold(case: str, dataset: Dataset, selection: Selection, workspace: Workspace) -> Classes:
-    """What the selected ensemble says of a development case, by models that never saw it."""
+def out_of_fold(case: str, dataset: Dataset, pipeline: Pipeline, workspace: Workspace) -> Classes:
+    """What an ensemble says of a development case, by models that never saw it."""
     fold = next(k for k, cases in enumerate(dataset.split.folds) if case in cases)
-    names = [member.configuration for member in selection.members] if selection.mirror else []
+    names = [member.configuration for member in pipeline.members] if pipeline.mirror else []
     trained = [records.read(workspace.job(name, fold).record, TrainedModel) for name in names]
     store = Store(dataset, workspace.dataset, workspace.job, mirrored_by(trained))
-    return store.predicted(case, fold, Pipeline.of(selection))
+    return store.predicted(case, fold, pipeline)
 
 
 def overlay(
@@ -77,9 +80,26 @@ def overlay(
     if case in dataset.split.holdout:
         predicted = predicted_file(case, prediction, dataset, workspace)
     else:
-        predicted = out_of_fold(case, dataset, selection, workspace)
+        predicted = out_of_fold(case, dataset, Pipeline.of(selection), workspace)
+    return _input(case, predicted, workspace)
+
+
+def comparison(case: str, dataset: Dataset, selection: Selection, workspace: Workspace) -> Comparison:
+    """A development case before and after the decision and post-processing that the search prefers.
+
+    Raises:
+        DataError: The search preferred nothing.
+    """
+    if selection.preferred is None:
+        raise DataError(f"case {case}: nothing was searched, so there is nothing to compare")
+    pipeline = Pipeline.of(selection.preferred)
+    before, after = (out_of_fold(case, dataset, each, workspace) for each in (pipeline.blended, pipeline))
+    return Comparison(before, _input(case, after, workspace))
+
+
+def _input(case: str, predicted: Classes, workspace: Workspace) -> OverlayInput:
     return OverlayInput(
-        image=np.load(workspace.dataset.image(case), mmap_mode="r", allow_pickle=False),
+        image=_array(workspace.dataset.image(case)),
         reference=_reference(workspace.dataset, case),
         predicted=predicted,
         spacing_mm=_scan(workspace.dataset, case).spacing_mm,
@@ -91,5 +111,13 @@ def _scan(folder: DatasetFolder, case: str) -> CaseScan:
 
 
 def _reference(folder: DatasetFolder, case: str) -> Classes:
-    reference: Classes = np.load(folder.label(case), allow_pickle=False)
-    return reference
+    return np.array(_array(folder.label(case)))
+
+
+def _array(path: Path) -> npt.NDArray[Any]:
+    """A canonical volume; what is not looked at stays on the disk."""
+    try:
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UnreadableFile(path, str(error), "delete dataset.json to have it made again") from error
+    return array

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from autoseg.contracts import LabelSet, Postprocessing
+from autoseg.contracts import LabelSet, Member, Postprocessing
 from autoseg.selection.store import Pipeline
 from autoseg.volumes.statistics import Estimate
 
@@ -45,25 +45,34 @@ def explain(
 
 def describe(pipeline: Pipeline) -> str:
     """A pipeline in words, e.g. ``0.5 x 2d + 0.5 x 3d_fullres with no post-processing``."""
-    members = " + ".join(
-        member.configuration if len(pipeline.members) == 1 else f"{member.weight:.2g} x {member.configuration}"
-        for member in pipeline.members
-    )
-    members += " (mean of logits)" if pipeline.blend.scale == "logits" else ""
-    members += f" (at temperature {pipeline.blend.temperature:g})" if pipeline.blend.temperature != 1.0 else ""
-    members += ", mirrored copies averaged," if pipeline.mirror else ""
-    return f"{members} with {'; '.join(_steps(pipeline)) or 'no post-processing'}"
+    return f"{blend_in_words(pipeline)} with {'; '.join(steps_in_words(pipeline)) or 'no post-processing'}"
 
 
-def _steps(pipeline: Pipeline) -> list[str]:
+def members_in_words(members: Sequence[Member]) -> str:
+    """The networks with their weights, e.g. ``0.5 x 2d + 0.5 x 3d_fullres``."""
+    alone = len(members) == 1
+    return " + ".join(one.configuration if alone else f"{one.weight:.2g} x {one.configuration}" for one in members)
+
+
+def blend_in_words(pipeline: Pipeline) -> str:
+    """How the networks' outputs become one."""
+    words = members_in_words(pipeline.members)
+    words += " (mean of logits)" if pipeline.blend.scale == "logits" else ""
+    words += f" (at temperature {pipeline.blend.temperature:g})" if pipeline.blend.temperature != 1.0 else ""
+    return words + (", mirrored copies averaged," if pipeline.mirror else "")
+
+
+def steps_in_words(pipeline: Pipeline) -> list[str]:
+    """What happens after the blend, step by step; empty: nothing does."""
     decision = pipeline.decision
-    described = [f"{bias.target}: logit {bias.logit:+g}" for bias in decision.biases]
+    described = [f"{bias.target}: offset {bias.logit:+g}" for bias in decision.biases]
     described += ["the largest component of all foreground only"] if decision.joint_largest else []
-    described += [f"{step.target}: {', '.join(_parts(step))}" for step in pipeline.postprocessing]
+    described += [f"{step.target}: {', '.join(rules_in_words(step))}" for step in pipeline.postprocessing]
     return described + (["regions kept inside the region around them"] if decision.nested_regions else [])
 
 
-def _parts(step: Postprocessing) -> Sequence[str]:
+def rules_in_words(step: Postprocessing) -> Sequence[str]:
+    """What post-processing does to one target."""
     parts = [f"smoothed by {step.smooth_mm:g} mm"] if step.smooth_mm > 0 else []
     parts += ["the largest component only"] if step.keep_largest else []
     parts += [f"components under {step.minimum_mm3:g} mm3 removed"] if step.minimum_mm3 > 0 else []

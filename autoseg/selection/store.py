@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from autoseg import records
-from autoseg.contracts import Blend, CaseScan, Dataset, Decision, Member, Postprocessing, Selection, TrainedModel
+from autoseg.contracts import Blend, CaseScan, Dataset, Decision, Member, Postprocessing, Selection, TrainedModel, Trial
 from autoseg.outoffold import OutOfFold, embed, joint_box, place, read_job
 from autoseg.postprocessing import segment
 from autoseg.volumes.blending import Heads, mean, on_scale
@@ -29,10 +29,14 @@ class Pipeline:
     postprocessing: tuple[Postprocessing, ...] = ()
 
     @classmethod
-    def of(cls, selection: Selection) -> "Pipeline":
-        """The one that a selection ships."""
-        chosen = selection
+    def of(cls, chosen: Selection | Trial) -> "Pipeline":
+        """The one that a selection ships, or that a trial was of."""
         return cls(chosen.members, chosen.mirror, chosen.blend, chosen.decision, chosen.postprocessing)
+
+    @property
+    def blended(self) -> "Pipeline":
+        """The same as far as the blend: decided by the largest probability, and left as it is."""
+        return Pipeline(self.members, self.mirror, self.blend)
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,10 @@ The page leads with what a clinician asks: how good, on whom, where does it fail
 stages follow in their order, each under its own name.
 """
 
-import base64
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from autoseg import records
 from autoseg.contracts import (
@@ -31,18 +25,22 @@ from autoseg.contracts import (
     TrainedModel,
     Validation,
 )
-from autoseg.errors import AutosegError
-from autoseg.events import Event, Notify, silent
+from autoseg.events import Notify, silent
 from autoseg.intake.quarantine import WHOLE_DATASET
 from autoseg.page import card, charts, tables, verdict, wording
-from autoseg.page.overlays import OverlayInput, Panel, panels
-from autoseg.page.tables import CaseRow
+from autoseg.page.before_after import Comparison
+from autoseg.page.candidates import candidates
+from autoseg.page.changes import changes
+from autoseg.page.overlays import OverlayInput
+from autoseg.page.portraits import portraits
+from autoseg.page.rendering import render
+from autoseg.page.worth import worth
 from autoseg.workspace import STAGES
 from planners.contracts import Budget, Fingerprint, Plan, StageRecord
 
-algorithm_version = 2
+algorithm_version = 3
 
-__all__ = ["OverlayInput", "RunRecords", "report"]
+__all__ = ["Comparison", "OverlayInput", "RunRecords", "report"]
 
 
 @dataclass(frozen=True)
@@ -87,17 +85,14 @@ class RunRecords:
         return tuple(record for record in by_stage.get(stage, ()) if record is not None)
 
 
-@dataclass(frozen=True)
-class Portrait:
-    """A typical case with its pictures, or the reason why there are none."""
-
-    title: str
-    row: CaseRow
-    panels: tuple[Panel, ...]
-    problem: str = ""
-
-
-def report(run: RunRecords, overlays: Callable[[str], OverlayInput], page: Path, *, notify: Notify = silent) -> Report:
+def report(
+    run: RunRecords,
+    overlays: Callable[[str], OverlayInput],
+    page: Path,
+    *,
+    comparisons: Callable[[str], Comparison] | None = None,
+    notify: Notify = silent,
+) -> Report:
     """Write the page.
 
     Args:
@@ -105,6 +100,8 @@ def report(run: RunRecords, overlays: Callable[[str], OverlayInput], page: Path,
         overlays: Loads image, reference and prediction of a scored case by its name. Where it raises an
             ``AutosegError`` the page says why there is no picture.
         page: The file to write.
+        comparisons: Loads a development case before and after decision and post-processing, likewise; None: the page
+            has no pictures of what these change.
         notify: Told after each picture.
 
     Returns:
@@ -115,8 +112,9 @@ def report(run: RunRecords, overlays: Callable[[str], OverlayInput], page: Path,
     cases = 0 if scores is None else len(scores.cases)
     headline = verdict.headline(estimate, kind, cases)
     unit = wording.distance_unit(run.dataset.dimension, run.fingerprint.spacing_known)
-    portraits = _portraits(run, scores, overlays, notify)
-    html = _render(
+    labels, modality = run.dataset.labels, run.fingerprint.channels[0].modality
+    rows = () if scores is None else tables.case_rows(scores, run.dataset)
+    html = render(
         {
             "run": run,
             "headline": headline,
@@ -125,7 +123,8 @@ def report(run: RunRecords, overlays: Callable[[str], OverlayInput], page: Path,
             "kind": kind,
             "scores": scores,
             "scores_name": "holdout" if scores is not None and scores is run.holdout else "oof",
-            "portraits": portraits,
+            "portraits": portraits(rows, labels, modality, overlays, notify),
+            "changes": changes(run.selection, labels, modality, comparisons),
             "card": card.rows(card.make(run.dataset, run.fingerprint, run.selection, run.holdout)),
             "typical": card.representative(run.fingerprint.cases),
             "distance": unit,
@@ -138,24 +137,6 @@ def report(run: RunRecords, overlays: Callable[[str], OverlayInput], page: Path,
     return Report(
         page=f"{page.parent.name}/{page.name}", headline=headline, honest_mean_dice=estimate, honest_kind=kind
     )
-
-
-def _portraits(
-    run: RunRecords, scores: Scores | None, overlays: Callable[[str], OverlayInput], notify: Notify
-) -> tuple[Portrait, ...]:
-    """Pictures of the best, the median and the worst case."""
-    if scores is None:
-        return ()
-    chosen = tables.typical(tables.case_rows(scores, run.dataset))
-    modality = run.fingerprint.channels[0].modality
-    made = []
-    for number, (title, row) in enumerate(chosen, start=1):
-        try:
-            made.append(Portrait(title, row, panels(overlays(row.case), run.dataset.labels, modality)))
-        except AutosegError as error:
-            made.append(Portrait(title, row, (), str(error)))
-        notify(Event(stage="report", done=number, total=len(chosen), unit="pictures"))
-    return tuple(made)
 
 
 def _tables(run: RunRecords) -> dict[str, object]:
@@ -174,6 +155,8 @@ def _tables(run: RunRecords) -> dict[str, object]:
         "orientations": Counter(case.orientation for case in run.fingerprint.cases).most_common(),
         "oof_rows": tables.case_rows(run.selection.oof, run.dataset),
         "holdout_rows": () if run.holdout is None else tables.case_rows(run.holdout, run.dataset),
+        "candidates": candidates(run.selection),
+        "worth": worth(run.selection),
         "resolutions": {c.name: tables.resolutions(c) for c in run.plan.configurations},
     }
 
@@ -224,38 +207,3 @@ def _grouped(entries: Sequence[AuditEntry]) -> tuple[tuple[AuditEntry, tuple[str
             groups.setdefault((entry.verdict, entry.reason, entry.repair), []).append(entry)
     ordered = sorted(groups.values(), key=lambda group: (*grave, "ok").index(group[0].verdict))
     return tuple((group[0], tuple(entry.case for entry in group)) for group in ordered)
-
-
-def _render(context: Mapping[str, object]) -> str:
-    """Fill the templates. The page forbids itself the network and every script but its own, by the script's hash."""
-    environment = _environment()
-    script = environment.get_template("sort.js").render()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("page.html").render(**context, script=Markup(script), script_digest=digest)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("autoseg"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for function in (
-        wording.score,
-        wording.interval,
-        wording.percent,
-        wording.duration,
-        wording.size,
-        wording.energy,
-        wording.quantity,
-        wording.sizes,
-        wording.axis_names,
-        wording.plural,
-        wording.listing,
-        wording.short,
-    ):
-        environment.filters[function.__name__] = function
-    return environment

@@ -1,0 +1,58 @@
+"""The candidates of a selection as a reader wants them: each once, in words, the best first, the known ones marked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autoseg.contracts import Selection, Trial
+from autoseg.selection.choice import blend_in_words, steps_in_words
+from autoseg.selection.store import Pipeline
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class CandidateRow:
+    """One candidate.
+
+    Attributes:
+        rank: By oof mean Dice among all that differ; of equals, the cheaper one comes first.
+        blend: Its networks.
+        steps: What happens after them; empty: nothing.
+        marks: What a reader knows it by.
+    """
+
+    rank: int
+    blend: str
+    steps: tuple[str, ...]
+    trial: Trial
+    marks: tuple[str, ...]
+    ships: bool
+
+
+def candidates(selection: Selection) -> tuple[tuple[CandidateRow, ...], int]:
+    """The best dozen, and the marked ones beyond; and how many different candidates there are."""
+    latest = {Pipeline.of(trial): trial for trial in selection.trials}  # finalists, measured on volumes, come last
+    ranked = sorted(latest.items(), key=lambda item: (-item[1].oof_mean_dice, item[1].case_s or 0.0))
+    rows = [
+        CandidateRow(
+            rank=rank,
+            blend=blend_in_words(pipeline).rstrip(","),
+            steps=tuple(steps_in_words(pipeline)),
+            trial=trial,
+            marks=tuple(_marks(pipeline, selection)),
+            ships=pipeline == Pipeline.of(selection),
+        )
+        for rank, (pipeline, trial) in enumerate(ranked, start=1)
+    ]
+    return tuple(row for row in rows if row.rank <= _SHOWN or row.marks or row.ships), len(rows)
+
+
+def _marks(pipeline: Pipeline, selection: Selection) -> Sequence[str]:
+    named = {trial.name: Pipeline.of(trial) for trial in selection.trials if trial.name}
+    if selection.nnunet is not None:
+        named[selection.nnunet.name] = Pipeline.of(selection.nnunet)
+    marks = [name for name, known in named.items() if name and known == pipeline]
+    preferred = selection.preferred
+    if preferred is not None and Pipeline.of(preferred) == pipeline != Pipeline.of(selection):
+        marks.append("preferred by the search, not confirmed on other folds")
+    return marks
