@@ -10,6 +10,7 @@ from autoseg.contracts import (
     Bias,
     BiasStrength,
     Case,
+    CaseChange,
     CaseContent,
     CaseScore,
     Channel,
@@ -18,6 +19,7 @@ from autoseg.contracts import (
     Dataset,
     Decision,
     Energy,
+    Importance,
     Interval,
     Label,
     LabelSet,
@@ -39,9 +41,11 @@ from autoseg.contracts import (
     Trial,
     Validation,
 )
+from autoseg.page.before_after import Comparison
 from autoseg.page.overlays import OverlayInput
 from autoseg.phantoms import phantom
 from autoseg.stages.report import RunRecords
+from autoseg.volumes.metrics import METRICS
 from planners.contracts import (
     Budget,
     CaseFingerprint,
@@ -129,6 +133,14 @@ def scores(sample: Sample, names: tuple[str, ...], shift: float = 0.0) -> Scores
                     dice=None if missing else dice,
                     nsd=None if missing else min(1.0, dice + 0.08),
                     hd95_mm=None if missing else float(4 * (1 - dice) + rng.uniform(0.5, 1.0)),
+                    assd_mm=None if missing else 2 * (1 - dice),
+                    sensitivity=None if missing else min(1.0, dice + 0.02),
+                    precision=None if missing else max(0.0, dice - 0.02),
+                    relative_volume_error=None if missing else 0.04,
+                    volume_error_mm3=None if missing else 40.0,
+                    lesions_found=None if missing else 1.0 + index,
+                    lesions_missed=None if missing else 0.0,
+                    lesion_f1=None if missing else 1.0,
                     reference_mm3=0.0 if missing else volume,
                     predicted_mm3=0.0 if missing else volume * float(rng.normal(1.02, 0.08)),
                 )
@@ -150,9 +162,7 @@ def _summary(target: str, cases: list[CaseScore]) -> TargetSummary:
     found = [t for case in cases for t in case.targets if t.target == target]
     return TargetSummary(
         target=target,
-        dice=interval([t.dice for t in found if t.dice is not None]),
-        nsd=interval([t.nsd for t in found if t.nsd is not None]),
-        hd95_mm=interval([t.hd95_mm for t in found if t.hd95_mm is not None]),
+        **{name: interval([v for t in found if (v := getattr(t, name)) is not None]) for name in METRICS},
         absent=sum(t.reference_mm3 == 0 for t in found),
     )
 
@@ -363,6 +373,8 @@ def selection(sample: Sample) -> Selection:
         Trial(number=i, members=members, postprocessing=post, oof_mean_dice=value - float(rng.exponential(0.004)))
         for i in range(0 if value is None else 60)
     )
+    decision = Decision(biases=(Bias(target=sample.targets[0], logit=0.25),)) if validated else Decision()
+    preferred = trials[0].model_copy(update={"decision": decision, "oof_mean_dice": value}) if trials else None
     return Selection(
         members=members,
         postprocessing=post if validated else (),
@@ -372,7 +384,7 @@ def selection(sample: Sample) -> Selection:
         nested_gain=gain,
         trials=trials,
         because="Keeping the largest component of Anterior gained 0.004 Dice, more than one standard error.",
-        decision=Decision(biases=(Bias(target=sample.targets[0], logit=0.25),)) if validated else Decision(),
+        decision=decision,
         case_s=12.0,
         nested_targets=tuple(NestedTarget(target=t, dice=nested, gain=gain) for t in sample.targets)
         if validated
@@ -380,8 +392,29 @@ def selection(sample: Sample) -> Selection:
         nnunet=trials[1] if trials else None,
         nested_gain_over_nnunet=gain,
         bias_strengths=(BiasStrength(factor=1.5, oof_mean_dice=value - 0.001),) if value is not None else (),
+        preferred=preferred,
+        importance=importance(sample, value) if value is not None else (),
+        changes=tuple(change(case, 0.01 if number % 3 else -0.01) for number, case in enumerate(oof.cases[:12])),
         provenance=provenance(44.0),
     )
+
+
+def importance(sample: Sample, value: float) -> tuple[Importance, ...]:
+    first = sample.targets[0]
+    return (
+        Importance(choice="members", possible=False),
+        Importance(choice="mirror", possible=False),
+        Importance(choice="bias", targets=(first,), variance_share=0.625, default_oof_mean_dice=value - 0.0031),
+        Importance(choice="postprocessing", targets=(first,), default_oof_mean_dice=value - 0.0011),
+        *(Importance(choice="postprocessing", targets=(name,)) for name in sample.targets[1:]),
+    )
+
+
+def change(case: CaseScore, gain: float) -> CaseChange:
+    """Of a scored case: its first target's Dice was other before."""
+    after = tuple(target.dice for target in case.targets)
+    first = None if after[0] is None else max(0.0, after[0] - gain)
+    return CaseChange(case=case.case, before=(first, *after[1:]), after=after)
 
 
 def run(sample: Sample | None = None) -> RunRecords:
@@ -417,6 +450,22 @@ def overlay(name: str) -> OverlayInput:
     return OverlayInput(made.image, made.label, np.roll(made.label, 1, axis=2), made.spacing_mm)
 
 
+def comparison(name: str) -> Comparison:
+    """The same; before, an island lay in a corner."""
+    after = overlay(name)
+    before = after.predicted.copy()
+    before[1:4, 2:6, 2:6] = 1
+    return Comparison(before, after)
+
+
+def flat_comparison(name: str) -> Comparison:
+    """Of a colour picture."""
+    after = flat_overlay(name)
+    before = after.predicted.copy()
+    before[0, 2:12, 2:12] = 1
+    return Comparison(before, after)
+
+
 def flat_overlay(name: str) -> OverlayInput:
     """A colour picture."""
     made = phantom(sum(name.encode()), (1, 256, 320), channels=3)
@@ -424,4 +473,4 @@ def flat_overlay(name: str) -> OverlayInput:
     return OverlayInput(image, made.label, np.roll(made.label, 4, axis=2), (1.0, 1.0, 1.0))
 
 
-__all__ = ["Sample", "flat_overlay", "overlay", "replace", "run", "scores"]
+__all__ = ["Sample", "comparison", "flat_comparison", "flat_overlay", "overlay", "replace", "run", "scores"]

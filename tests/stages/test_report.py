@@ -59,7 +59,8 @@ class Structure(HTMLParser):
 
 def write(tmp_path, run, flat=False, overlays=None):
     page = tmp_path / "report" / "index.html"
-    result = report(run, overlays or (made.flat_overlay if flat else made.overlay), page)
+    taken = made.flat_comparison if flat else made.comparison
+    result = report(run, overlays or (made.flat_overlay if flat else made.overlay), page, comparisons=taken)
     return result, page.read_text(encoding="utf-8")
 
 
