@@ -33,13 +33,14 @@ def candidates(selection: Selection) -> tuple[tuple[CandidateRow, ...], int]:
     """The best dozen, and the marked ones beyond; and how many different candidates there are."""
     latest = {Pipeline.of(trial): trial for trial in selection.trials}  # finalists, measured on volumes, come last
     ranked = sorted(latest.items(), key=lambda item: (-item[1].oof_mean_dice, item[1].case_s or 0.0))
+    known = _known([pipeline for pipeline, _ in ranked], selection)
     rows = [
         CandidateRow(
             rank=rank,
             blend=blend_in_words(pipeline).rstrip(","),
             steps=tuple(steps_in_words(pipeline)),
             trial=trial,
-            marks=tuple(_marks(pipeline, selection)),
+            marks=tuple(name for name, one in known.items() if one == pipeline),
             ships=pipeline == Pipeline.of(selection),
         )
         for rank, (pipeline, trial) in enumerate(ranked, start=1)
@@ -47,12 +48,12 @@ def candidates(selection: Selection) -> tuple[tuple[CandidateRow, ...], int]:
     return tuple(row for row in rows if row.rank <= _SHOWN or row.marks or row.ships), len(rows)
 
 
-def _marks(pipeline: Pipeline, selection: Selection) -> Sequence[str]:
-    named = {trial.name: Pipeline.of(trial) for trial in selection.trials if trial.name}
+def _known(ranked: Sequence[Pipeline], selection: Selection) -> dict[str, Pipeline]:
+    """Candidates that a reader knows, by what they are called."""
+    singles = [one for one in ranked if len(one.members) == 1 and one == Pipeline(one.members)]
+    known = {"best single configuration": singles[0]} if singles else {}
     if selection.nnunet is not None:
-        named[selection.nnunet.name] = Pipeline.of(selection.nnunet)
-    marks = [name for name, known in named.items() if name and known == pipeline]
-    preferred = selection.preferred
-    if preferred is not None and Pipeline.of(preferred) == pipeline != Pipeline.of(selection):
-        marks.append("preferred by the search, not confirmed on other folds")
-    return marks
+        known[selection.nnunet.name] = Pipeline.of(selection.nnunet)
+    if selection.preferred is not None and Pipeline.of(selection.preferred) != Pipeline.of(selection):
+        known["preferred by the search, not confirmed on other folds"] = Pipeline.of(selection.preferred)
+    return known

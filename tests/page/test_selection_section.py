@@ -43,13 +43,14 @@ def test_each_candidate_stands_once_and_the_known_ones_are_found(selection):
         update = {"number": number, "decision": decision, "name": name, "oof_mean_dice": dice or 0.5 + number / 100}
         return first.model_copy(update=update)
 
-    trials = (*(offset(number) for number in range(1, 31)), offset(2, "best single configuration", 0.515))
-    rows, different = candidates(selection.model_copy(update={"trials": trials, "nnunet": offset(1, "a baseline")}))
-    assert different == 30
-    assert [row.rank for row in rows] == [*range(1, 13), 29, 30]
+    plain = first.model_copy(update={"number": 50, "postprocessing": (), "oof_mean_dice": 0.505})
+    trials = (*(offset(number) for number in range(1, 31)), plain, offset(2, dice=0.515))
+    rows, different = candidates(selection.model_copy(update={"trials": trials, "nnunet": offset(2, "a baseline")}))
+    assert different == 31
+    assert [row.rank for row in rows] == [*range(1, 13), 29, 31]
     assert [row.trial.oof_mean_dice for row in rows[:2]] == [0.8, 0.79]
-    assert [row.marks for row in rows[-2:]] == [("best single configuration",), ("a baseline",)]
-    assert rows[-2].trial.oof_mean_dice == 0.515
+    assert [row.marks for row in rows[-2:]] == [("a baseline",), ("best single configuration",)]
+    assert [row.trial.oof_mean_dice for row in rows[-2:]] == [0.515, 0.505]
     assert rows[0].steps[0] == "Anterior: offset +30"
     assert not any(row.ships for row in rows)
 
