@@ -23,6 +23,7 @@ from autoseg.contracts import (
     Interval,
     Label,
     LabelSet,
+    Means,
     Member,
     NestedTarget,
     Postprocessing,
@@ -154,6 +155,7 @@ def scores(sample: Sample, names: tuple[str, ...], shift: float = 0.0) -> Scores
         targets=summaries,
         mean_dice=_mean([s.dice for s in defined]),
         mean_nsd=_mean([s.nsd for s in defined]),
+        means=Means(**{name: _mean([getattr(s, name) for s in defined if getattr(s, name).n]) for name in METRICS}),
         convention=CONVENTION,
     )
 

@@ -39,7 +39,7 @@ _PLAIN = {
     "lesion_f1": "separate parts found, against parts missed and made up; 1 is perfect",
 }
 _SEVERAL = 1.5  # components that a label has in the mean case, from where counting them tells something
-_SIGNED = ("relative_volume_error",)
+_IN_PERCENT = ("relative_volume_error",)
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,22 @@ class Column:
 
     def value(self, estimate: Interval) -> str:
         """The estimate alone."""
-        return self._written(estimate.value)
+        return wording.MISSING if estimate.value is None else self._number(estimate.value) + self._percent
 
     def span(self, estimate: Interval) -> str:
         """Its interval; empty where there is none."""
         if estimate.low is None or estimate.high is None:
             return ""
         between = " to " if METRICS[self.name].better == "near 0" else "–"
-        return f"{self._written(estimate.low)}{between}{self._written(estimate.high)}"
+        return f"{self._number(estimate.low)}{between}{self._number(estimate.high)}{self._percent}"
 
-    def _written(self, value: float | None) -> str:
-        if value is None:
-            return wording.MISSING
-        if self.name in _SIGNED:
-            return f"{100 * value:+.1f} %"
+    @property
+    def _percent(self) -> str:
+        return " %" if self.name in _IN_PERCENT else ""
+
+    def _number(self, value: float) -> str:
+        if self.name in _IN_PERCENT:
+            return f"{100 * value:+.1f}"
         if METRICS[self.name].unit == "mm3":
             return ("+" if value > 0 else "") + wording.quantity(value)
         return wording.score(value, 2 if METRICS[self.name].unit else 3)

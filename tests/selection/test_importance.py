@@ -94,4 +94,5 @@ def test_shares_follow_the_truth_and_equal_scores_have_none():
     shares = variance_shares(space, lines, 0)
     assert shares["bias whole"] > 0.9
     assert shares == variance_shares(space, lines, 0)
-    assert variance_shares(space, [line.model_copy(update={"value": 0.5}) for line in lines], 0) == {}
+    rounding = [line.model_copy(update={"value": 0.5 + 1e-9 * line.value}) for line in lines]
+    assert variance_shares(space, rounding, 0) == variance_shares(space, [], 0) == {}
