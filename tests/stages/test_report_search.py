@@ -32,9 +32,13 @@ def searched():
             PlanTrial(
                 number=3, variation=Variation(patch=2.0), plan=None, rungs=(), state="failed", cause="<b>too large</b>"
             ),
+            PlanTrial(
+                number=4, variation=Variation(width=1.25), plan=None, rungs=(), state="refused", cause="no such plan"
+            ),
         ),
         chosen=2,
         oof_gain=Interval(value=0.0312, low=0.01, high=0.05, n=32),
+        compared=2,
         because="Of 3 variants tried, trial 2 (width x 1.5) did best.",
         plan=run.plan.model_copy(update={"provenance": None}),
     )
@@ -52,6 +56,10 @@ def test_what_was_tried_is_told(searched, tmp_path):
     assert "0.0312" in text
     assert "32 cases" in text
     assert "&lt;b&gt;too large" in text
+    assert "<dt>variants tried</dt><dd>3<small>12 asked for" in text
+    assert "for the 2 variants judged all together" in text
+    assert "1 proposal refused before any training" in text
+    assert "<b>width x 1.25</b>: no such plan" in text
 
 
 def test_without_a_search_the_page_has_no_such_section(searched, tmp_path):
