@@ -18,11 +18,11 @@ import numpy.typing as npt
 from autoseg.errors import DataError, UnreadableFile
 from autoseg.records import publish
 from autoseg.volumes.labels import Classes
+from autoseg.volumes.rounding import STEPS, quantized
 from autoseg.workspace import JobFolder
 from planners.contracts import Box, LabelKind, Shape
 
 _CERTAIN = 1 / 512  # a foreground probability below this is background
-_STEPS = 255
 _NOWHERE: Box = ((0, 0), (0, 0), (0, 0))
 _BROKEN = (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile)
 _ANEW = "delete the job's train.json to have it predicted again"
@@ -52,7 +52,7 @@ def write_out_of_fold(path: Path, probabilities: npt.NDArray[np.floating], backg
     Raises:
         ValueError: The network gave something that is no number.
     """
-    box = _uncertain_box(probabilities, background)
+    box = uncertain_box(probabilities, background)
     cropped = probabilities[:, *slices(box)]
     if not np.isfinite(cropped).all():
         raise ValueError(f"{path.name}: {np.count_nonzero(~np.isfinite(cropped))} probabilities are no finite numbers")
@@ -68,24 +68,6 @@ def write_out_of_fold(path: Path, probabilities: npt.NDArray[np.floating], backg
         file.flush()
         os.fsync(file.fileno())
     publish(temporary, path)
-
-
-def quantized(probabilities: npt.NDArray[np.float32], *, exclusive: bool) -> npt.NDArray[np.uint8]:
-    """Probabilities (H, ...) as whole numbers of 1/255 that decide as they do themselves.
-
-    Rounding alone would make ties of what is nearly one, and all ties fall to the lower class: in a network that is
-    sure of little that moved the mean Dice by 3e-4. So where the winner changes, it is put ahead again.
-
-    >>> quantized(np.float32([[0.4999], [0.5001]]), exclusive=True).tolist()
-    [[127], [128]]
-    """
-    whole = np.ceil(probabilities * _STEPS - 0.5).astype(np.uint8)  # over one half stays so: half a step rounds down
-    if exclusive:
-        winner, found = probabilities.argmax(axis=0), whole.argmax(axis=0)
-        wrong = np.nonzero(winner != found)
-        ahead = whole.max(axis=0)[wrong] + (winner > found)[wrong]
-        whole[(winner[wrong], *wrong)] = np.minimum(ahead, _STEPS)
-    return whole
 
 
 def read_cropped(path: Path) -> OutOfFold:
@@ -105,7 +87,7 @@ def read_cropped(path: Path) -> OutOfFold:
     if probabilities.shape[1:] != (z1 - z0, y1 - y0, x1 - x0):
         raise UnreadableFile(path, f"probabilities {probabilities.shape} do not fill the box {box.tolist()}", _ANEW)
     if probabilities.dtype == np.uint8:
-        return OutOfFold(probabilities / np.float32(_STEPS), ((z0, z1), (y0, y1), (x0, x1)))
+        return OutOfFold(probabilities / np.float32(STEPS), ((z0, z1), (y0, y1), (x0, x1)))
     wrong = int(np.count_nonzero(~((probabilities >= 0) & (probabilities <= 1))))
     if wrong:
         raise UnreadableFile(path, f"{wrong} of {probabilities.size} values are no probabilities from 0 to 1", _ANEW)
@@ -185,8 +167,13 @@ def slices(box: Box) -> tuple[slice, slice, slice]:
     return (slice(*box[0]), slice(*box[1]), slice(*box[2]))
 
 
-def _uncertain_box(probabilities: npt.NDArray[np.floating], background: int | None) -> Box:
-    """Box of the voxels where some foreground head is not certainly off."""
+def uncertain_box(probabilities: npt.NDArray[np.floating], background: int | None) -> Box:
+    """Box of the voxels where some foreground head is not certainly off.
+
+    Args:
+        probabilities: (H, z, y, x).
+        background: The head that is no foreground; None: all are.
+    """
     uncertain = np.zeros(probabilities.shape[1:], dtype=bool)
     for head in range(len(probabilities)):
         if head != background:

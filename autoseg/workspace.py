@@ -7,7 +7,7 @@ OUT/  run.json  budget.json  events/<process>.jsonl
       search/      <number>/rung_<k>/{train/, crossvalidate.json or failure.json}  prepared/
       train/       <configuration>/fold_<k>/{train.json, weights.safetensors, checkpoint/, oof/<case>.npz,
                    oof/mirrored/<case>.npz}
-      select/trials.jsonl  predict/  report/index.html
+      select/trials.jsonl  predict/{masks, provenance/<case>.json, calibration/<case>.json}  report/index.html
       model/       model.json  weights/*.safetensors  golden.npz
 """
 
@@ -192,6 +192,10 @@ class Workspace:
     def trial(self, number: int, rung: int) -> "Workspace":
         """What one partial training of a plan search leaves, laid out like a run."""
         return Workspace(self.folder("search") / str(number) / f"rung_{rung}")
+
+    def calibration(self, case: str) -> Path:
+        """How sure the deployed model was of a hold-out case, and how often right."""
+        return self.folder("predict") / "calibration" / f"{case}.json"
 
     @property
     def prepared_for_search(self) -> Path:

@@ -45,6 +45,10 @@ def predict(
     for line in outcome.unused(made):
         typer.echo(line, err=True)
     done = sum(case.status == "done" for case in made.cases)
+    for line in outcome.expected(made):
+        typer.echo(line)
+    for line in outcome.looks(made):
+        typer.echo(line, err=True)
     typer.echo(f"{done} of {len(made.cases)} segmented, see {output}")
     if failed := outcome.failures(made):
         raise DataError("\n".join(failed))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from autoseg.contracts import Prediction
+from autoseg.contracts import ExpectedDice, Prediction
 
 _LISTED = 20
 
@@ -13,6 +13,32 @@ def unused(made: Prediction) -> Iterator[str]:
     yield from (f"left over: {file}: {why}" for file, why in pairs[:_LISTED])
     if len(pairs) > _LISTED:
         yield f"and {len(pairs) - _LISTED} more left over, see predict.json"
+
+
+def expected(made: Prediction) -> Iterator[str]:
+    """What Dice to expect of the masks, the least first; nothing where the model tells of none."""
+    told = [(case, [one for one in case.expected if one.dice is not None]) for case in made.cases]
+    rows = sorted(((min(one.dice or 0.0 for one in some), case.case, some) for case, some in told if some), key=_least)
+    if rows:
+        yield "expected Dice (90 % interval), the least first:"
+    for _, name, some in rows[:_LISTED]:
+        yield f"  {name}: " + ", ".join(f"{o.target} {o.dice:.2f} ({o.low:.2f} to {o.high:.2f})" for o in some)
+    if len(rows) > _LISTED:
+        yield f"  and {len(rows) - _LISTED} more, see predict.json"
+
+
+def looks(made: Prediction) -> Iterator[str]:
+    """Masks that somebody should look at before any other, with the reasons."""
+    found = [(case.case, one) for case in made.cases for one in case.looks]
+    if found:
+        yield f"look at {len(found)} mask{'s' if len(found) > 1 else ''} before relying on them:"
+    yield from (f"  {name}, {one.target}: {one.look}" for name, one in found[:_LISTED])
+    if len(found) > _LISTED:
+        yield f"  and {len(found) - _LISTED} more, see predict.json"
+
+
+def _least(row: tuple[float, str, list[ExpectedDice]]) -> tuple[float, str]:
+    return row[:2]
 
 
 def failures(made: Prediction) -> list[str]:

@@ -29,6 +29,18 @@ from autoseg.contracts.dataset import (
 from autoseg.contracts.importance import CaseChange, ChoiceName, Importance
 from autoseg.contracts.model import ChannelPopulation, Model, ModelCard, WeightsFile
 from autoseg.contracts.plan_search import PlanSearch, PlanTrial, Rung, TrialFailure
+from autoseg.contracts.quality import (
+    Calibration,
+    CalibrationCheck,
+    DicePredictor,
+    DiceTerm,
+    Expectation,
+    ExpectationError,
+    ExpectedDice,
+    FeatureName,
+    Foresight,
+    TargetCheck,
+)
 from autoseg.contracts.results import PredictedCase, Prediction, Report
 from autoseg.contracts.scores import (
     CaseScore,
@@ -73,6 +85,8 @@ __all__ = [
     "Bias",
     "BiasStrength",
     "Blend",
+    "Calibration",
+    "CalibrationCheck",
     "Case",
     "CaseChange",
     "CaseContent",
@@ -86,9 +100,15 @@ __all__ = [
     "CurvePoint",
     "Dataset",
     "Decision",
+    "DicePredictor",
     "DryRun",
     "Energy",
+    "Expectation",
+    "ExpectationError",
+    "ExpectedDice",
+    "FeatureName",
     "FindingKind",
+    "Foresight",
     "GroupSummary",
     "Importance",
     "IntensitySketch",
@@ -120,9 +140,11 @@ __all__ = [
     "Settings",
     "Split",
     "StructureFile",
+    "TargetCheck",
     "TargetScan",
     "TargetScore",
     "TargetSummary",
+    "DiceTerm",
     "TrainedModel",
     "Trial",
     "TrialFailure",

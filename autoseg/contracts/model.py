@@ -2,7 +2,10 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from autoseg.contracts.dataset import Channel, LabelSet
+from autoseg.contracts.quality import Expectation
 from autoseg.contracts.scores import Interval
 from autoseg.contracts.selection import Blend, Decision, Member, Postprocessing
 from planners.contracts import Configuration, ConfigurationName, Record, Shape, Spacing, StageRecord
@@ -69,3 +72,7 @@ class Model(StageRecord):
     card: ModelCard
     blend: Blend = Blend()
     decision: Decision = Decision()
+    temperature: float = Field(
+        default=1.0, ge=0.1, le=10
+    )  # of the blended probabilities that are shown; masks ignore it
+    expectations: tuple[Expectation, ...] = ()  # per target; empty: masks are not judged

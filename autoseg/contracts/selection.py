@@ -3,6 +3,7 @@
 from typing import Literal
 
 from autoseg.contracts.importance import CaseChange, Importance
+from autoseg.contracts.quality import Calibration, Foresight
 from autoseg.contracts.scores import Interval, Scores
 from planners.contracts import ConfigurationName, Record, StageRecord
 
@@ -97,3 +98,5 @@ class Selection(StageRecord):
     preferred: Trial | None = None  # what the search prefers; it ships only if it holds on other folds
     importance: tuple[Importance, ...] = ()  # of each choice; empty: nothing was searched
     changes: tuple[CaseChange, ...] = ()  # by what comes after the blend of the preferred pipeline; the others stay
+    calibration: Calibration | None = None  # null: nothing was predicted out of fold
+    foresight: tuple[Foresight, ...] = ()  # per target; empty: nothing was predicted out of fold

@@ -194,6 +194,9 @@ def _require_consistent(record: Model, folder: ModelFolder) -> None:
             problem = (
                 f"{configuration.name} normalizes {len(configuration.normalization)} channels, expected {channels}"
             )
+    judged = [one.target for one in record.expectations]
+    if len(set(judged)) < len(judged) or not set(judged) <= set(record.labels.targets):
+        problem = f"it judges masks of {judged}, expected each once of {list(record.labels.targets)}"
     if problem:
         raise RefusedError(f"{folder.record}: {problem}; {_COPY_AGAIN}")
 

@@ -10,6 +10,7 @@ threads wait for each other while networks run. One member's probabilities are h
 import functools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -17,12 +18,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from autoseg.contracts import LabelSet, Model
+from autoseg.contracts import ExpectedDice, LabelSet, Model
 from autoseg.errors import UsageError
 from autoseg.learn import device as devices
 from autoseg.learn.infer import predict_volume
 from autoseg.model.arrays import CanonicalArray, has_sides, to_canonical
 from autoseg.postprocessing import file_values, segment
+from autoseg.quality import Segmented, expect, features
+from autoseg.volumes import temperature
 from autoseg.volumes.blending import mean, on_scale
 from autoseg.volumes.labels import Classes, one_hot
 from autoseg.volumes.preparation import prepare, prepare_labels, restore_probabilities
@@ -32,6 +35,19 @@ Tta = Literal["auto", "none", "full"]
 """Mirrored copies at inference: as the selection found worthwhile, never, or always."""
 
 Probabilities = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Blended:
+    """What the networks say of an image.
+
+    Attributes:
+        probabilities: (H, z, y, x), the members' blend, as it is decided upon.
+        opinions: (z, y, x) class maps of each member alone; empty where nobody compares them.
+    """
+
+    probabilities: Probabilities
+    opinions: tuple[Classes, ...]
 
 
 class SegmentationModel:
@@ -86,24 +102,52 @@ class SegmentationModel:
     def predict_probabilities(
         self, array: npt.NDArray[Any], spacing_mm: Sequence[float], orientation: str | None = None, *, tta: Tta = "auto"
     ) -> Probabilities:
-        """Probabilities (H, z, y, x), or (H, y, x), before the decision; arguments as for ``predict``.
+        """Calibrated probabilities (H, z, y, x), or (H, y, x); arguments as for ``predict``.
 
-        Exclusive labels: head 0 is background, head k the k-th label, and heads sum to 1. Regions: one head each.
+        Exclusive labels: head 0 is background, head k the k-th label, and heads sum to 1. Regions: one head each. Masks
+        are decided on the probabilities before calibration, with thresholds that were fitted on those.
         """
         given = self._canonical(array, spacing_mm, orientation)
-        return given.restore(self.canonical_probabilities(given.image, given.spacing_mm, tta=tta))
+        return given.restore(self.calibrated(self.canonical_probabilities(given.image, given.spacing_mm, tta=tta)))
 
     def canonical_probabilities(
         self, image: npt.NDArray[Any], spacing_mm: Spacing, *, tta: Tta = "auto"
     ) -> Probabilities:
-        """Probabilities (H, z, y, x) of a canonical image (C, z, y, x): the members' blend."""
+        """Probabilities (H, z, y, x) of a canonical image (C, z, y, x): the members' blend, not yet calibrated."""
+        return self.blended(image, spacing_mm, tta=tta).probabilities
+
+    def blended(self, image: npt.NDArray[Any], spacing_mm: Spacing, *, tta: Tta = "auto") -> Blended:
+        """The same, with the members' own class maps where the model compares them."""
         how, kind = self.record.blend, self.labels.kind
         weight_of = {member.configuration: member.weight for member in self.record.members}
         weights = [weight_of[c.name] for c in self.record.configurations if c.name in weight_of]
         mirror = self.record.mirror if tta == "auto" else tta == "full"
         found = self._members(image, spacing_mm, mirror)
-        parts = (on_scale(one, kind, how.scale, how.temperature) for name, one in found if name in weight_of)
-        return mean(parts, weights, kind, how.scale)
+        opinions: list[Classes] = []
+
+        def parts() -> Iterator[Probabilities]:
+            for name, one in found:
+                if name in weight_of:
+                    if self._compares_members:
+                        opinions.append(segment(one, self.labels, spacing_mm))
+                    yield on_scale(one, kind, how.scale, how.temperature)
+
+        return Blended(mean(parts(), weights, kind, how.scale), tuple(opinions))
+
+    def calibrated(self, probabilities: Probabilities) -> Probabilities:
+        """Probabilities (H, ...) that are as sure as they were right out of fold."""
+        return temperature.calibrated(probabilities, self.labels.kind, self.record.temperature)
+
+    def expected(self, blended: Blended, classes: Classes, spacing_mm: Spacing) -> tuple[ExpectedDice, ...]:
+        """What Dice to expect of each target in a canonical class map (z, y, x); empty: the model cannot tell."""
+        known = self.record.expectations
+        if not known:
+            return ()
+        z, y, x = classes.shape
+        whole = (0, z), (0, y), (0, x)
+        seen = Segmented(blended.probabilities, classes, blended.opinions, spacing_mm, whole, (z, y, x))
+        found = dict(zip(self.labels.targets, features(seen, self.labels, self.record.temperature), strict=True))
+        return tuple(expect(one, found[one.target]) for one in known)
 
     def decide(self, probabilities: Probabilities, spacing_mm: Spacing) -> Classes:
         """The class map (z, y, x) of canonical probabilities, as selected: decision, then post-processing."""
@@ -112,6 +156,12 @@ class SegmentationModel:
     def with_record(self, record: Model) -> "SegmentationModel":
         """The same networks under another record."""
         return SegmentationModel(record, self._networks, self.device)
+
+    @property
+    def _compares_members(self) -> bool:
+        """Whether how far members agree tells anything of a mask."""
+        predictors = [one.predictor for one in self.record.expectations if one.predictor is not None]
+        return any(term.feature == "agreement" for predictor in predictors for term in predictor.terms)
 
     def _canonical(
         self, array: npt.NDArray[Any], spacing_mm: Sequence[float], orientation: str | None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autoseg.contracts import CaseScore, Dataset, LabelSet, Scores, TargetScore
+from autoseg.contracts import CaseScore, Dataset, ExpectedDice, LabelSet, Prediction, Scores, TargetScore
 from autoseg.page.card import case_dice
 from planners.contracts import Configuration, StageRecord, Version
 
@@ -69,6 +69,13 @@ def typical(rows: Sequence[CaseRow]) -> tuple[tuple[str, CaseRow], ...]:
         titles = ("Only scored case",) if len(scored) == 1 else ("Better", "Worse")
         return tuple(zip(titles, reversed(scored), strict=False))
     return (("Best", scored[-1]), ("Median", scored[len(scored) // 2]), ("Worst", scored[0]))
+
+
+def judged(prediction: Prediction | None) -> tuple[tuple[str, ExpectedDice], ...]:
+    """Every mask of which something is expected, with its case: those to look at first, then by expected Dice."""
+    cases = () if prediction is None else prediction.cases
+    found = [(case.case, one) for case in cases for one in case.expected if one.look or one.dice is not None]
+    return tuple(sorted(found, key=lambda row: (not row[1].look, row[1].dice is not None, row[1].dice or 0.0, row[0])))
 
 
 def stage_times(stages: Iterable[tuple[str, Sequence[StageRecord]]]) -> tuple[StageTime, ...]:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from autoseg import model
+from autoseg import model, records
 from autoseg.contracts import CaseScan, Dataset, Model, Prediction, Selection, TrainedModel, WeightsFile
 from autoseg.events import Notify
 from autoseg.page import card
-from autoseg.row import results
+from autoseg.row import holdout, results
 from autoseg.stages import predict
 from autoseg.workspace import Workspace
 from planners.contracts import Fingerprint, Parent, Plan, with_previous_stages
@@ -36,6 +36,8 @@ def draft(
         mirror=selection.mirror,
         blend=selection.blend,
         decision=selection.decision,
+        temperature=1.0 if selection.calibration is None else selection.calibration.temperature,
+        expectations=tuple(one.expectation for one in selection.foresight),
         weights=tuple(
             WeightsFile(configuration=m.configuration, fold=m.fold, file="", sha256=m.weights)
             for m in trained
@@ -58,5 +60,14 @@ def predict_rest(dataset: Dataset, source: Path, workspace: Workspace, device: s
     if not cases:
         return Prediction(cases=())
     options = predict.Options(device=device, overwrite=True)  # the folder is the run's own
-    made = predict.predict(workspace.model, cases, source, workspace.folder("predict"), options, notify=notify)
-    return made.model_copy(update={"holdout": results.score_holdout(dataset, made, workspace)})
+    out, drafted = workspace.folder("predict"), records.read(workspace.model.record, Model)
+    check = holdout.CalibrationOnHoldout(dataset, workspace, drafted.temperature)
+    made = predict.predict(workspace.model, cases, source, out, options, observe=check.observe, notify=notify)
+    scores = results.score_holdout(dataset, made, workspace)
+    return made.model_copy(
+        update={
+            "holdout": scores,
+            "holdout_calibration": check.result(),
+            "holdout_expectations": holdout.expectations(drafted, made, scores),
+        }
+    )

@@ -1,6 +1,6 @@
 """What a choice is made from: the cases, their labels, and what each member says of those it never saw."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,6 +10,7 @@ from autoseg import records
 from autoseg.contracts import Blend, CaseScan, Dataset, Decision, Member, Postprocessing, Selection, TrainedModel, Trial
 from autoseg.outoffold import OutOfFold, embed, joint_box, place, read_job
 from autoseg.postprocessing import segment
+from autoseg.quality import Segmented
 from autoseg.volumes.blending import Heads, mean, on_scale
 from autoseg.volumes.labels import Classes
 from autoseg.workspace import DatasetFolder, JobFolder
@@ -85,11 +86,16 @@ class Store:
 
     def predicted(self, case: str, fold: int, pipeline: Pipeline) -> Classes:
         """The class map (z, y, x) of a case: exactly what the shipped model would make of these probabilities."""
-        probabilities, box = self.predictions(case, fold).blended(pipeline)
-        scan = records.read(self.source.scan(case), CaseScan)
-        labels = self.dataset.labels
-        classes = segment(probabilities, labels, scan.spacing_mm, pipeline.postprocessing, pipeline.decision)
-        return place(classes, box, scan.shape)
+        _, classes, box = self.predictions(case, fold).decided(pipeline)
+        return place(classes, box, self.scans[case].shape)
+
+    def segmented(self, case: str, fold: int, pipeline: Pipeline) -> Segmented:
+        """The same inside the box of what is predicted, with all that it was made from."""
+        found = self.predictions(case, fold)
+        probabilities, classes, box = found.decided(pipeline)
+        scan = self.scans[case]
+        opinions = tuple(found.opinions(pipeline, box))
+        return Segmented(probabilities, classes, opinions, scan.spacing_mm, box, scan.shape)
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,21 @@ class Predictions:
         how = pipeline.blend
         parts = (on_scale(embed(one, box, kind), kind, how.scale, how.temperature) for one in stored)
         return mean(parts, [member.weight for member in pipeline.members], kind, how.scale), box
+
+    def decided(self, pipeline: Pipeline) -> tuple[Heads, Classes, Box]:
+        """The members' blend (H, z, y, x), the class map (z, y, x) that is made of it, and their box."""
+        probabilities, box = self.blended(pipeline)
+        labels, spacing_mm = self.store.dataset.labels, self.store.scans[self.case].spacing_mm
+        classes = segment(probabilities, labels, spacing_mm, pipeline.postprocessing, pipeline.decision)
+        return probabilities, classes, box
+
+    def opinions(self, pipeline: Pipeline, box: Box) -> Iterator[Classes]:
+        """The class map in ``box`` of each member alone, where there are several."""
+        labels, spacing_mm = self.store.dataset.labels, self.store.scans[self.case].spacing_mm
+        if len(pipeline.members) > 1:
+            for member in pipeline.members:
+                stored = self._of(member.configuration, pipeline.mirror)
+                yield segment(embed(stored, box, labels.kind), labels, spacing_mm)
 
     def _of(self, configuration: str, mirror: bool) -> OutOfFold:
         if (configuration, mirror) not in self._read:

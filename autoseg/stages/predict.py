@@ -8,7 +8,7 @@ and input bytes, the case is done and is not predicted again.
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,10 @@ from autoseg.volumes.labels import member_mask
 from autoseg.workspace import ModelFolder, hold
 from planners.contracts import Record
 
-algorithm_version = 3
+algorithm_version = 4
+
+Observe = Callable[[str, npt.NDArray[np.float32]], None]
+"""Takes a case's name and the canonical probabilities (H, z, y, x) that its mask is decided on."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Options:
     Attributes:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         tta: Average over mirrored copies: as selected, never, or always.
-        probabilities: Also write ``<case>.npz`` with ``probabilities`` (H, z, y, x) float16 on the mask's grid.
+        probabilities: Also write ``<case>.npz`` with calibrated ``probabilities`` (H, z, y, x) float16 on the mask's
+            grid.
         overwrite: Replace masks that another model, or somebody, left in the folder.
         contours: For DICOM series, write contours (RTSTRUCT) instead of a segmentation.
         axis4: What a fourth axis of images counts; None: channels, where the model has as many.
@@ -71,6 +75,7 @@ def predict(
     out: Path,
     options: Options = Options(),
     *,
+    observe: Observe | None = None,
     notify: Notify = silent,
 ) -> Prediction:
     """Segment cases.
@@ -81,6 +86,7 @@ def predict(
         root: What the cases' paths are relative to.
         out: Folder for the masks, ``<case><suffix of the input>`` where that format holds labels exactly.
         options: How.
+        observe: Called with each case that is predicted anew; whatever it leaves behind is there before the mask is.
         notify: Called before each case and at the end.
 
     Returns:
@@ -99,7 +105,7 @@ def predict(
         done: list[PredictedCase] = []
         for job in jobs:
             notify(Event(stage="predict", done=len(done), total=len(jobs), unit="case", detail=job.case.case))
-            done.append(_finish(job, model))
+            done.append(_finish(job, model, observe))
             for remark in (*done[-1].warnings, *filter(None, [done[-1].error])):
                 notify(Event(stage="predict", what="warning", detail=f"{job.case.case}: {remark}"))
         notify(Event(stage="predict", done=len(jobs), total=len(jobs), unit="case"))
@@ -182,7 +188,7 @@ def _foreign(job: _Job) -> list[Path]:
 # ------------------------------------------------------------------------------------------------------- one case
 
 
-def _finish(job: _Job, model: SegmentationModel) -> PredictedCase:
+def _finish(job: _Job, model: SegmentationModel, observe: Observe | None) -> PredictedCase:
     """Predict a case unless that is done already. Nothing that is wrong with one case may stop the others."""
     try:
         inputs = tuple(records.file_digest(file) for image in job.images for file in formats.files(image))
@@ -190,7 +196,7 @@ def _finish(job: _Job, model: SegmentationModel) -> PredictedCase:
         if earlier is not None and _still_holds(earlier, job, inputs):
             return earlier.predicted
         _remove_stale(job, earlier)
-        predicted = _predict(job, model)
+        predicted = _predict(job, model, observe)
         asked = job.options
         made = Trace(
             model=job.model, inputs=inputs, tta=asked.tta, probabilities=asked.probabilities, predicted=predicted
@@ -220,7 +226,7 @@ def _still_holds(earlier: Trace, job: _Job, inputs: tuple[str, ...]) -> bool:
     )
 
 
-def _predict(job: _Job, model: SegmentationModel) -> PredictedCase:
+def _predict(job: _Job, model: SegmentationModel, observe: Observe | None) -> PredictedCase:
     started = time.monotonic()
     reading = auditing.Reading(channels=len(model.record.channels), axis4=job.options.axis4)
     loaded = auditing.load(job.root, job.case.without_label(), reading)
@@ -228,14 +234,18 @@ def _predict(job: _Job, model: SegmentationModel) -> PredictedCase:
     image = np.ascontiguousarray(_with_channels_of(model.record, loaded.image, remarks))
     spacing, turn = loaded.grid.spacing_mm, arrays.reorientation(loaded.orientation)
     doubts = population.doubts(model.record.card, image, spacing, spacing_known=loaded.spacing_known)
-    probabilities = model.canonical_probabilities(image, spacing, tta=job.options.tta)
-    grid = loaded.grid
+    blended = model.blended(image, spacing, tta=job.options.tta)
+    probabilities, grid = blended.probabilities, loaded.grid
+    if observe is not None:
+        observe(job.case.case, probabilities)
+    classes = model.decide(probabilities, spacing)
+    expected = model.expected(blended, classes, spacing)
     if loaded.tilted is not None:
         grid, spacing = loaded.tilted, loaded.tilted.spacing_mm
         probabilities = resample_onto(probabilities, loaded.grid, grid, nearest=False)
-    classes = model.decide(probabilities, spacing)
+        classes = model.decide(probabilities, spacing)
     if job.options.probabilities:
-        _write_probabilities(job.probabilities, restore(probabilities, turn))
+        _write_probabilities(job.probabilities, restore(model.calibrated(probabilities), turn))
     names = {label.value: label.name for label in model.labels.labels}
     written = restore(file_values(classes, model.labels), turn)
     formats.write_label(job.mask, written, like=job.reference, names=names, colours=model.labels.coding == "rgb")
@@ -247,6 +257,7 @@ def _predict(job: _Job, model: SegmentationModel) -> PredictedCase:
         volumes_mm3=tuple(float(member_mask(classes, m).sum()) * grid.voxel_mm3 for m in model.labels.members),
         warnings=(*remarks, *doubts),
         ood=bool(doubts),
+        expected=expected,
     )
 
 

@@ -157,6 +157,7 @@ def _tables(run: RunRecords) -> dict[str, object]:
         "holdout_rows": () if run.holdout is None else tables.case_rows(run.holdout, run.dataset),
         "candidates": candidates(run.selection),
         "worth": worth(run.selection),
+        "judged": tables.judged(run.prediction),
         "resolutions": {c.name: tables.resolutions(c) for c in run.plan.configurations},
     }
 

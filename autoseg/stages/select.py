@@ -27,7 +27,8 @@ from autoseg.contracts import (
 )
 from autoseg.evaluation.scoring import summarize, to_interval
 from autoseg.events import Notify, silent
-from autoseg.selection import importance, nnunet
+from autoseg.selection import calibrating, importance, nnunet
+from autoseg.selection import foresight as foreseeing
 from autoseg.selection.choice import explain
 from autoseg.selection.crossfit import EVERY_CASE, Found, Measured, crossfit
 from autoseg.selection.evidence import Evidence, gather
@@ -35,7 +36,7 @@ from autoseg.selection.finalists import Choice, pipeline_of
 from autoseg.selection.journal import Journal
 from autoseg.selection.search import Scored
 from autoseg.selection.space import BIAS_STEP, BIAS_STEPS
-from autoseg.selection.store import Store
+from autoseg.selection.store import Pipeline, Store
 from autoseg.selection.trials import Effort
 from autoseg.volumes import statistics
 from planners.contracts import Plan
@@ -90,7 +91,7 @@ def select(
     preferred, default = found.outcome.chosen, found.outcome.default.choice.recipe
     worth = importance.worth(measured, journal.of(EVERY_CASE), preferred, default, seed, notify)
     changes = importance.changes(measured, preferred.choice)
-    record = _record(measured, validations, found, seed)
+    record = _trusted(store, _record(measured, validations, found, seed), seed, notify)
     return record.model_copy(update={"importance": worth, "changes": changes})
 
 
@@ -137,6 +138,14 @@ def _record(measured: Measured, validations: Mapping[str, Scores], found: Found,
         )
         + _left_out(len(evidence.cases) - len(found.subjects)),
     )
+
+
+def _trusted(store: Store, chosen: Selection, seed: int, notify: Notify) -> Selection:
+    """With how far probabilities and masks of what ships can be trusted."""
+    pipeline = Pipeline.of(chosen)
+    calibration = calibrating.calibrate(store, pipeline, seed, notify)
+    foresight = foreseeing.foresee(store, pipeline, chosen.oof.cases, calibration.temperature, seed, notify)
+    return chosen.model_copy(update={"calibration": calibration, "foresight": foresight})
 
 
 def _left_out(judged: int) -> str:

@@ -37,6 +37,17 @@ def on_scale(probabilities: Heads, kind: LabelKind, scale: Scale, temperature: f
     if scale == "logits":
         low = np.maximum(probabilities, FLOOR)
         return np.log(low) if kind == "exclusive" else np.log(low) - np.log(np.maximum(1 - probabilities, FLOOR))
+    return tempered(probabilities, kind, temperature)
+
+
+def tempered(probabilities: Heads, kind: LabelKind, temperature: float) -> Heads:
+    """Probabilities (H, ...) whose logits are divided by a temperature: below 1 they get surer, above 1 less sure.
+
+    The most probable class of a voxel stays so, and what has probability 0 or 1 keeps it.
+
+    >>> [f"{head.item():.3f}" for head in tempered(np.float32([[0.8], [0.2]]), "exclusive", 2.0)]
+    ['0.667', '0.333']
+    """
     if temperature == 1.0:
         return probabilities
     power = np.float32(1 / temperature)

@@ -35,10 +35,25 @@ class Reliability:
     def __add__(self, other: "Reliability") -> "Reliability":
         return Reliability(self.count + other.count, self.predicted + other.predicted, self.true + other.true)
 
+    def times(self, share: float) -> "Reliability":
+        """As if each prediction had been met ``share`` times."""
+        return Reliability(self.count * share, self.predicted * share, self.true * share)
+
     def expected_error(self) -> float | None:
         """ECE, from 0 to 1; None without predictions."""
         total = self.count.sum()
         return float(np.abs(self.predicted - self.true).sum() / total) if total else None
+
+
+def certain(count: float, right: float) -> Reliability:
+    """So many predictions of probability 1, and how many of them came true.
+
+    >>> certain(4.0, 3.0).expected_error()
+    0.25
+    """
+    last = np.zeros(BINS)
+    last[-1] = 1.0
+    return Reliability(last * count, last * count, last * right)
 
 
 def reliability(probabilities: npt.NDArray[np.floating], truth: npt.NDArray[np.bool_]) -> Reliability:

@@ -127,6 +127,38 @@ def _draws(subjects: int, seed: int) -> Table:
     return draws
 
 
+def rank_interval(first: Table, second: Table, subjects: Sequence[str], seed: int) -> Estimate:
+    """Spearman's correlation of two scores per case, with its interval over subjects.
+
+    Ranks are those among all cases, in each resample too. Undefined where all values of either score are equal.
+
+    Args:
+        first: (N,), all defined.
+        second: The same of the other score.
+        subjects: Whose cases they are.
+        seed: Of the resamples.
+
+    >>> rank_interval(np.array([0.1, 0.4, 0.2]), np.array([3.0, 9.0, 5.0]), ("a", "b", "c"), 0).value
+    1.0
+    """
+    if not len(first) or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return Estimate(None, None, None, len(first))
+    x, y = (stats.rankdata(scores) - (len(scores) + 1) / 2 for scores in (first, second))
+    names, row_of = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
+    moments = np.zeros((len(names), 6))
+    np.add.at(moments, row_of, np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1))
+    whole = float(np.round(_correlation(moments.sum(axis=0, keepdims=True))[0], 12))
+    draws = _correlation(_draws(len(names), seed) @ moments)
+    return _estimate(whole, draws, np.stack([first, second], axis=1), subjects)
+
+
+def _correlation(moments: Table) -> Table:
+    """Pearson's correlation from (M, 6) sums of 1, x, y, xx, yy, xy; NaN where either does not vary."""
+    n, x, y, xx, yy, xy = moments.T
+    spread = np.sqrt(np.maximum(n * xx - x * x, 0) * np.maximum(n * yy - y * y, 0))
+    return np.divide(n * xy - x * y, spread, out=np.full(len(n), np.nan), where=spread > 1e-9)
+
+
 def _estimate(value: float | None, draws: Table, table: Table, subjects: Sequence[str]) -> Estimate:
     n = int((~np.isnan(table)).any(axis=1).sum())
     draws = draws[np.isfinite(draws)]
