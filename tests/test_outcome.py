@@ -2,7 +2,7 @@
 
 from autoseg import records
 from autoseg.cli import outcome, runs
-from autoseg.contracts import PredictedCase, Prediction
+from autoseg.contracts import ExpectedDice, PredictedCase, Prediction
 from autoseg.workspace import Workspace
 
 
@@ -33,3 +33,36 @@ def test_a_run_ends_with_what_it_could_not_predict(tmp_path, capsys):
     records.write(Workspace(tmp_path).record("predict"), some(1))
     runs._tell_failures(tmp_path)
     assert capsys.readouterr().err.splitlines() == ["1 of 3 cases failed:", "  b0: b0.nii.gz: cut short"]
+
+
+def foretold(name, dice, look=""):
+    low, high = (None, None) if dice is None else (dice - 0.1, dice + 0.05)
+    one = ExpectedDice(target="organ", dice=dice, low=low, high=high, look=look)
+    return PredictedCase(case=name, status="done", output="x", expected=(one,))
+
+
+def test_expected_dice_are_told_the_least_first_and_masks_to_look_at_by_name():
+    cases = (
+        foretold("good", 0.9),
+        foretold("poor", 0.5, "probably outlined less well"),
+        foretold("odd", None, "empty"),
+    )
+    made = Prediction(cases=cases)
+    assert list(outcome.expected(made)) == [
+        "expected Dice (90 % interval), the least first:",
+        "  poor: organ 0.50 (0.40 to 0.55)",
+        "  good: organ 0.90 (0.80 to 0.95)",
+    ]
+    assert list(outcome.looks(made)) == [
+        "look at 2 masks before relying on them:",
+        "  poor, organ: probably outlined less well",
+        "  odd, organ: empty",
+    ]
+    assert not list(outcome.expected(some(1))) and not list(outcome.looks(some(1)))
+
+
+def test_many_expectations_are_listed_in_part():
+    made = Prediction(cases=tuple(foretold(f"c{n:02d}", 0.5 + n / 100, "poor") for n in range(30)))
+    told, looks = list(outcome.expected(made)), list(outcome.looks(made))
+    assert (len(told), told[-1]) == (22, "  and 10 more, see predict.json")
+    assert (len(looks), looks[-1]) == (22, "  and 10 more, see predict.json")

@@ -26,7 +26,7 @@ class Calibration(Record):
     """The temperature of the blended probabilities. It changes probabilities that are shown, and never a mask."""
 
     temperature: float = Field(default=1.0, ge=0.1, le=10)
-    fitted: float | None = None  # on all development cases; ships where it helps. null: there was nothing to fit
+    fitted: float | None = None  # mildest of those without one fold; ships where it helps. null: nothing to fit
     ece_before: float | None = None  # expected calibration error of what the networks say; null: nothing counted
     ece_after: float | None = None  # by temperatures fitted on other folds; null: there are none
     predictions: int = 0  # counted: voxels in the box of what is predicted; of regions, once for each

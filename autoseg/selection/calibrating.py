@@ -1,12 +1,15 @@
 """The temperature of what ships, fitted on out-of-fold voxels, and what it does to the calibration error.
 
-All development cases fit the temperature that ships. Its error is counted with others: those of each fold by the
-temperature that the other folds give. It ships only if that makes the error smaller. Counted are the annotated voxels
-in the box around what is predicted, each with its most probable class; of regions, each with being in or out.
+A temperature is fitted without each fold in turn, and the mildest of them, the one nearest to 1, is taken: where folds
+differ much, how sure networks are hangs on the images, and the mean of several networks, which ships, needs less of it
+than the single ones do. Its error is counted with others: those of each fold by what the same rule gives without it. It
+ships only if that makes the error smaller. Counted are the annotated voxels in the box around what is predicted, each
+with its most probable class; of regions, each with being in or out.
 
 Masks do not change: they are decided on the probabilities that thresholds were fitted on.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,7 +25,7 @@ from autoseg.volumes.labels import Classes, member_mask
 from autoseg.volumes.rounding import rounded
 from autoseg.volumes.temperature import Rows, Sample
 
-MOST_VALUES = 2_000_000
+MOST_VALUES = 1_000_000
 """Probabilities kept of all cases: enough for a temperature that another sample would change by less than 1 %."""
 _DIGITS = 4
 
@@ -71,8 +74,9 @@ def from_samples(samples: Sequence[tuple[int, Sample]]) -> Calibration:
     before = _error([sample.reliability(1.0) for sample in every])
     if before is None:
         return Calibration(because="Nothing was predicted that could be compared with the truth, so no temperature.")
-    fitted = float(f"{temperature.fit(every):.{_DIGITS}g}")
-    after = _crossfitted(samples)
+    temperatures = Temperatures(samples)
+    fitted = float(f"{temperatures.mildest():.{_DIGITS}g}")
+    after = _crossfitted(samples, temperatures)
     helps = after is not None and after < before
     return Calibration(
         temperature=fitted if helps else 1.0,
@@ -84,16 +88,34 @@ def from_samples(samples: Sequence[tuple[int, Sample]]) -> Calibration:
     )
 
 
-def _crossfitted(samples: Sequence[tuple[int, Sample]]) -> float | None:
-    """The calibration error of each fold by the temperature of the others; None where there are no others."""
-    folds = sorted({fold for fold, _ in samples})
-    if len(folds) < 2:
+class Temperatures:
+    """What the samples of some folds ask for; no set of folds is fitted twice."""
+
+    def __init__(self, samples: Sequence[tuple[int, Sample]]) -> None:
+        self._samples = samples
+        self._known: dict[frozenset[int], float] = {}
+        self.folds = frozenset(fold for fold, _ in samples)
+
+    def mildest(self, without: frozenset[int] = frozenset()) -> float:
+        """The one nearest to 1 of those that are fitted without each fold; 1 where they lie on both sides of it."""
+        rest = self.folds - without
+        found = [self._fitted(rest - {fold}) for fold in rest] if len(rest) > 1 else [self._fitted(rest)]
+        if min(found) < 1 < max(found):
+            return 1.0
+        return min(found, key=lambda each: abs(math.log(each)))
+
+    def _fitted(self, folds: frozenset[int]) -> float:
+        if folds not in self._known:
+            self._known[folds] = temperature.fit([sample for fold, sample in self._samples if fold in folds])
+        return self._known[folds]
+
+
+def _crossfitted(samples: Sequence[tuple[int, Sample]], temperatures: Temperatures) -> float | None:
+    """The calibration error of each fold by the temperature that the others give; None where there are no others."""
+    if len(temperatures.folds) < 2:
         return None
-    found: list[Reliability] = []
-    for fold in folds:
-        others = temperature.fit([sample for other, sample in samples if other != fold])
-        found += [sample.reliability(others) for held, sample in samples if held == fold]
-    return _error(found)
+    others = {fold: temperatures.mildest(frozenset({fold})) for fold in temperatures.folds}
+    return _error([sample.reliability(others[fold]) for fold, sample in samples])
 
 
 def _error(parts: Sequence[Reliability]) -> float | None:

@@ -1,14 +1,14 @@
 """Learns what Dice a mask is expected to have: ridge regression on what is seen of masks whose truth is known.
 
-Rows are the development cases with a mask, segmented out of fold by what ships. Whether the Dice can be foreseen is
-counted with others: for each fold a predictor is learned on the other folds, whole, interval and all, and asked about
-this one. It ships only if its mean error is below that of always saying the others' median and it puts masks in the
-right order, the interval of the rank correlation over subjects lying above zero as a whole; else Dice stays untold. The
-error alone cannot decide: a few masks that went wrong make nearly all of it, and those are what one wants pointed out.
-The temperature and the pipeline saw all folds; they are a few numbers.
+Rows are the development cases with a mask, segmented out of fold by what ships. Each fold has a network of its own, and
+how sure a network is says more of the network than of the mask; so coefficients are learned from differences within
+folds alone, as in a fixed-effects regression, and only means are taken over all.
 
-The features shift from network to network, and the mean of several, which ships, is less sure than each: the check on
-hold-out cases tells what that costs.
+Whether the Dice can be foreseen is counted with others: for each fold a predictor is learned on the other folds, whole,
+interval and all, and asked about this one. It ships only if its mean error is below that of always saying the others'
+median, and if it puts masks in order, the interval of the rank correlation over subjects lying above ``USEFUL_ORDER``.
+The error alone cannot decide: a few masks that went wrong make most of it, and those are what one wants pointed out.
+The temperature and the pipeline saw all folds; they are a few numbers.
 """
 
 from collections.abc import Sequence
@@ -35,9 +35,12 @@ from autoseg.volumes.statistics import Estimate, paired_interval, rank_interval
 
 LEAST_SUBJECTS = 19
 """With fewer, none of them can lie beyond an interval that holds nine in ten: 1 / (n + 1) on each side."""
+USEFUL_ORDER = 0.3
+"""A rank correlation below this explains less than a tenth of the order."""
 _TAIL = 0.05
 _LOW_SHARE = 0.1
 _PENALTIES = np.logspace(-1, 4, 16)
+_STILL = 1e-9  # a feature that varies less tells nothing
 _PARTS = 5  # of the subjects, where there is one fold only
 
 Values = npt.NDArray[np.float64]
@@ -101,25 +104,43 @@ def foresee(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A linear rule from features to an angle.
+
+    Attributes:
+        mean, scale, coefficients: (F,) of the features.
+        intercept: The angle of a mask with mean features.
+    """
+
+    mean: Values
+    scale: Values
+    coefficients: Values
+    intercept: float
+
+    def at(self, table: Values) -> Values:
+        """The angles (N,) of masks with features (N, F)."""
+        angles: Values = self.intercept + (table - self.mean) / self.scale @ self.coefficients
+        return angles
+
+
 def learn(examples: Examples) -> DicePredictor:
     """A predictor, with an interval from masks that its parts were not learned from."""
-    from sklearn.linear_model import RidgeCV  # imported here: who only predicts needs no scikit-learn
-    from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.model_selection import GroupKFold, LeaveOneGroupOut  # here: who only predicts needs no scikit-learn
 
     names = tuple(examples.seen[0])
     table = np.array([[one[name] for name in names] for one in examples.seen], dtype=np.float64)
-    angles = angle_of(examples.dice)
-    model = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES))
-    several = len(set(examples.folds.tolist())) > 1
-    groups, parts = (examples.folds, LeaveOneGroupOut()) if several else (examples.subjects, GroupKFold(_PARTS))
-    low, high = _tails(angles - cross_val_predict(model, table, angles, groups=groups, cv=parts))
-    model.fit(table, angles)
-    scaler, ridge = model[0], model[1]
-    rows = zip(names, scaler.mean_, scaler.scale_, ridge.coef_, table.min(axis=0), table.max(axis=0), strict=True)
+    angles, folds = angle_of(examples.dice), examples.folds
+    several = len(set(folds.tolist())) > 1
+    groups, parts = (folds, LeaveOneGroupOut()) if several else (examples.subjects, GroupKFold(_PARTS))
+    residuals = np.zeros(len(angles))
+    for others, held in parts.split(table, angles, groups):
+        residuals[held] = angles[held] - fit(table[others], angles[others], folds[others]).at(table[held])
+    low, high = _tails(residuals)
+    line = fit(table, angles, folds)
+    rows = zip(names, line.mean, line.scale, line.coefficients, table.min(axis=0), table.max(axis=0), strict=True)
     return DicePredictor(
-        intercept=float(ridge.intercept_),
+        intercept=line.intercept,
         terms=tuple(
             DiceTerm(feature=name, mean=mean, scale=scale, coefficient=weight, low=least, high=most)
             for name, mean, scale, weight, least, most in rows
@@ -132,8 +153,31 @@ def learn(examples: Examples) -> DicePredictor:
     )
 
 
+def fit(table: Values, angles: Values, folds: npt.NDArray[np.intp]) -> Line:
+    """Ridge regression on differences within folds; the penalty is chosen by leaving out one mask at a time.
+
+    Args:
+        table: (N, F) features.
+        angles: (N,) of the true Dice.
+        folds: (N,) of each mask.
+    """
+    from sklearn.linear_model import RidgeCV
+
+    inside, apart = table.copy(), angles.copy()
+    for fold in np.unique(folds):
+        inside[folds == fold] -= inside[folds == fold].mean(axis=0)
+        apart[folds == fold] -= apart[folds == fold].mean()
+    spread = inside.std(axis=0)
+    scale = np.where(spread > _STILL, spread, 1.0)
+    inside[:, spread <= _STILL] = 0
+    ridge = RidgeCV(_PENALTIES, fit_intercept=False).fit(inside / scale, apart)
+    return Line(table.mean(axis=0), scale, ridge.coef_, float(angles.mean()))
+
+
 def crossfit(target: str, examples: Examples) -> tuple[list[ExpectedDice], Values, Values] | None:
     """What predictors of the other folds say of each mask, the median there and what is low; None: too few others."""
+    if examples.too_few:
+        return None
     expected: dict[int, ExpectedDice] = {}
     median, low = (np.zeros(len(examples.dice)) for _ in range(2))
     for fold in np.unique(examples.folds):
@@ -168,7 +212,7 @@ def _of_target(
     error = compare(expected, examples.dice.tolist(), median.tolist(), low.tolist())
     guess = np.array([m if one.dice is None else one.dice for one, m in zip(expected, median, strict=True)])
     gain, order = _gain(guess, median, examples, seed), _order(guess, examples, seed)
-    helps = gain.value is not None and gain.value > 0 and order.low is not None and order.low > 0
+    helps = gain.value is not None and gain.value > 0 and order.low is not None and order.low > USEFUL_ORDER
     known = untold.model_copy(update={"predictor": learn(examples)}) if helps else untold
     return Foresight(
         expectation=known,
@@ -223,7 +267,8 @@ def _untold(name: str, gain: Estimate, order: Estimate) -> str:
     return (
         f"Masks of {name} are not judged: on folds it was not learned from, a predicted Dice is nearer to the truth "
         f"than the median by {_number(gain.value)} on average, and its rank correlation with the truth is "
-        f"{_number(order.value)} (95 % interval from {_number(order.low)}); both would have to be above zero."
+        f"{_number(order.value)} (95 % interval from {_number(order.low)}); the first would have to be "
+        f"above zero and the interval above {USEFUL_ORDER}."
     )
 
 

@@ -10,6 +10,7 @@ from autoseg.errors import BusyError, Interrupted, RefusedError, UsageError
 from autoseg.stages import predict as stage
 from autoseg.stages.predict import Options, predict
 from autoseg.workspace import ModelFolder
+from tests.model import test_trust as trust
 from tests.model import tiny
 
 CPU = Options(device="cpu")
@@ -80,6 +81,31 @@ def test_the_record_tells_volumes_in_mm3(exclusive, tmp_path):
     mask = np.asarray(nibabel.load(tmp_path / "out" / "a.nii.gz").dataobj)
     assert (made.status, made.output, made.error, made.warnings) == ("done", "a.nii.gz", "", ())
     np.testing.assert_allclose(made.volumes_mm3, [2 * (mask == 3).sum(), 2 * (mask == 7).sum()])
+
+
+def test_masks_are_judged_and_stay_as_they_are(exclusive, tmp_path):
+    """By a model that knows what to expect, and that shows probabilities at a temperature."""
+    known = tuple(trust.expectation(target) for target in ("organ", "lesion"))
+    told = tiny.draft().model_copy(update={"temperature": 2.0, "expectations": known})
+    tiny.make(tmp_path / "model", told)
+    for name, seed in (("a", 0), ("b", 1)):
+        write_nifti(tmp_path / f"{name}.nii.gz", blocks(seed=seed))
+    options, seen = Options(device="cpu", probabilities=True), []
+    out, other = tmp_path / "out", tmp_path / "other"
+    judging, cases = ModelFolder(tmp_path / "model"), [case("a"), case("b")]
+    made = predict(judging, cases, tmp_path, out, options, observe=lambda name, heads: seen.append(name))
+    predict(exclusive, cases, tmp_path, other, options)
+    assert seen == ["a", "b"]
+    for one in made.cases:
+        assert [each.target for each in one.expected] == ["organ", "lesion"]
+        assert all(each.dice is None or each.low <= each.dice <= each.high for each in one.expected)
+        assert one.looks == tuple(each for each in one.expected if each.look)
+        masks = [np.asarray(nibabel.load(folder / f"{one.case}.nii.gz").dataobj) for folder in (out, other)]
+        heads = [np.load(folder / f"{one.case}.npz")["probabilities"].astype(float) for folder in (out, other)]
+        np.testing.assert_array_equal(*masks)
+        assert np.abs(heads[0] - heads[1]).max() > 0.02
+    again = predict(judging, cases, tmp_path, out, options, observe=lambda name, heads: seen.append(name))
+    assert again == made and seen == ["a", "b"]  # done already
 
 
 def test_regions_overlap_in_volumes_and_not_in_masks(tmp_path):
@@ -191,7 +217,7 @@ class TestAgain:
         self.worked = []
         original = stage._predict
         monkeypatch.setattr(
-            stage, "_predict", lambda job, model: self.worked.append(job.case.case) or original(job, model)
+            stage, "_predict", lambda job, *others: self.worked.append(job.case.case) or original(job, *others)
         )
         return tmp_path
 
