@@ -126,6 +126,7 @@ def test_without_folds_nothing_is_claimed(tmp_path, folds):
     assert selection.postprocessing == ()
     assert selection.nested_mean_dice.value is None
     if not folds:
+        assert (selection.calibration, selection.foresight) == (None, ())
         assert selection.members[0].configuration == "3d_fullres"
         assert selection.trials == ()
         assert "no validation cases" in selection.because
@@ -208,6 +209,11 @@ def test_too_timid_a_member_gets_a_bias(tmp_path):
     assert "the mean of several is flatter" in selection.because
 
 
+@pytest.mark.fault(
+    48,
+    "a label that no reference shows, and one of a single voxel, at selection",
+    "the first takes no part in any choice and has no score, the second counts like any other; neither is judged",
+)
 def test_an_absent_label_and_one_of_a_single_voxel(tmp_path):
     """The first takes no part in the choice, the second counts like any other."""
     world, rng = make(tmp_path), np.random.default_rng(0)
@@ -222,8 +228,15 @@ def test_an_absent_label_and_one_of_a_single_voxel(tmp_path):
     assert selection.default_oof_mean_dice == pytest.approx(selection.nested_mean_dice.value)
     assert selection.nested_targets[1].dice.value is None
     assert 0 < selection.default_oof_mean_dice < 1
+    assert [one.expectation.present for one in selection.foresight] == [1.0, 0.0]
+    assert all(one.expectation.predictor is None for one in selection.foresight)
 
 
+@pytest.mark.fault(
+    54,
+    "one case alone, at selection",
+    "the default ships; no nested score, no temperature and no expected Dice are claimed, each with its reason",
+)
 def test_one_case_alone_is_not_searched_on_others(tmp_path):
     world = make(tmp_path, cases=1, folds=1)
     (case,) = world.truth
@@ -234,6 +247,9 @@ def test_one_case_alone_is_not_searched_on_others(tmp_path):
     assert selection.postprocessing == ()
     assert selection.nested_mean_dice.value is None
     assert "too few folds or subjects" in selection.because
+    assert (selection.calibration.temperature, selection.calibration.ece_after) == (1.0, None)
+    assert "one fold only" in selection.calibration.because
+    assert all(one.expectation.predictor is None and "1 subjects" in one.because for one in selection.foresight)
 
 
 def test_predictions_that_are_missing_or_no_probabilities_are_named(tmp_path):
