@@ -1,76 +1,28 @@
-"""Learns what Dice a mask is expected to have: ridge regression on what is seen of masks whose truth is known.
+"""Whether the Dice of a mask can be foreseen, counted on folds that taught nothing, and the predictor that ships.
 
-Rows are the development cases with a mask, segmented out of fold by what ships. Each fold has a network of its own, and
-how sure a network is says more of the network than of the mask; so coefficients are learned from differences within
-folds alone, as in a fixed-effects regression, and only means are taken over all.
-
-Whether the Dice can be foreseen is counted with others: for each fold a predictor is learned on the other folds, whole,
-interval and all, and asked about this one. It ships only if its mean error is below that of always saying the others'
-median, and if it puts masks in order, the interval of the rank correlation over subjects lying above ``USEFUL_ORDER``.
-The error alone cannot decide: a few masks that went wrong make most of it, and those are what one wants pointed out.
-The temperature and the pipeline saw all folds; they are a few numbers.
+Rows are the development cases with a mask, segmented out of fold by what ships. For each fold a predictor
+(``regression``) is learned on the other folds, whole, interval and all, and asked about this one. A predictor ships
+only if the mean error is below that of always saying the others' median, and if masks are put in order, the interval of
+the rank correlation over subjects lying above ``USEFUL_ORDER``. The error alone cannot decide: a few masks that went
+wrong make most of it, and those are what one wants pointed out. The temperature and the pipeline saw all folds; they
+are a few numbers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from autoseg.contracts import (
-    CaseScore,
-    DicePredictor,
-    DiceTerm,
-    Expectation,
-    ExpectationError,
-    ExpectedDice,
-    Foresight,
-)
+from autoseg.contracts import CaseScore, Expectation, ExpectationError, ExpectedDice, Foresight
 from autoseg.evaluation.foresight import compare
 from autoseg.evaluation.scoring import to_interval
 from autoseg.events import Event, Notify, silent
-from autoseg.quality import Features, angle_of, expect, features
+from autoseg.quality import Features, expect, features
+from autoseg.selection.regression import LEAST_SUBJECTS, Examples, Values, learn
 from autoseg.selection.store import Pipeline, Store
 from autoseg.volumes.statistics import Estimate, paired_interval, rank_interval
 
-LEAST_SUBJECTS = 19
-"""With fewer, none of them can lie beyond an interval that holds nine in ten: 1 / (n + 1) on each side."""
 USEFUL_ORDER = 0.3
 """A rank correlation below this explains less than a tenth of the order."""
-_TAIL = 0.05
-_LOW_SHARE = 0.1
-_PENALTIES = np.logspace(-1, 4, 16)
-_STILL = 1e-9  # a feature that varies less tells nothing
-_PARTS = 5  # of the subjects, where there is one fold only
-
-Values = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """One target's masks with a known Dice.
-
-    Attributes:
-        seen: Features of each mask.
-        dice: (N,).
-        folds, subjects: (N,) of each.
-    """
-
-    seen: tuple[Features, ...]
-    dice: Values
-    folds: npt.NDArray[np.intp]
-    subjects: npt.NDArray[np.str_]
-
-    def of(self, rows: Rows) -> "Examples":
-        """Some of them."""
-        kept = tuple(one for one, take in zip(self.seen, rows, strict=True) if take)
-        return Examples(kept, self.dice[rows], self.folds[rows], self.subjects[rows])
-
-    @property
-    def too_few(self) -> bool:
-        """Whether nothing can be learned from them."""
-        return len(set(self.subjects.tolist())) < LEAST_SUBJECTS
 
 
 def foresee(
@@ -102,76 +54,6 @@ def foresee(
         _of_target(name, index, [row[index] for row in seen], ordered, folds, seed)
         for index, name in enumerate(labels.targets)
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Line:
-    """A linear rule from features to an angle.
-
-    Attributes:
-        mean, scale, coefficients: (F,) of the features.
-        intercept: The angle of a mask with mean features.
-    """
-
-    mean: Values
-    scale: Values
-    coefficients: Values
-    intercept: float
-
-    def at(self, table: Values) -> Values:
-        """The angles (N,) of masks with features (N, F)."""
-        angles: Values = self.intercept + (table - self.mean) / self.scale @ self.coefficients
-        return angles
-
-
-def learn(examples: Examples) -> DicePredictor:
-    """A predictor, with an interval from masks that its parts were not learned from."""
-    from sklearn.model_selection import GroupKFold, LeaveOneGroupOut  # here: who only predicts needs no scikit-learn
-
-    names = tuple(examples.seen[0])
-    table = np.array([[one[name] for name in names] for one in examples.seen], dtype=np.float64)
-    angles, folds = angle_of(examples.dice), examples.folds
-    several = len(set(folds.tolist())) > 1
-    groups, parts = (folds, LeaveOneGroupOut()) if several else (examples.subjects, GroupKFold(_PARTS))
-    residuals = np.zeros(len(angles))
-    for others, held in parts.split(table, angles, groups):
-        residuals[held] = angles[held] - fit(table[others], angles[others], folds[others]).at(table[held])
-    low, high = _tails(residuals)
-    line = fit(table, angles, folds)
-    rows = zip(names, line.mean, line.scale, line.coefficients, table.min(axis=0), table.max(axis=0), strict=True)
-    return DicePredictor(
-        intercept=line.intercept,
-        terms=tuple(
-            DiceTerm(feature=name, mean=mean, scale=scale, coefficient=weight, low=least, high=most)
-            for name, mean, scale, weight, least, most in rows
-            if most > least
-        ),
-        residual_low=low,
-        residual_high=high,
-        median_dice=float(np.median(examples.dice)),
-        low_dice=float(np.quantile(examples.dice, _LOW_SHARE)),
-    )
-
-
-def fit(table: Values, angles: Values, folds: npt.NDArray[np.intp]) -> Line:
-    """Ridge regression on differences within folds; the penalty is chosen by leaving out one mask at a time.
-
-    Args:
-        table: (N, F) features.
-        angles: (N,) of the true Dice.
-        folds: (N,) of each mask.
-    """
-    from sklearn.linear_model import RidgeCV
-
-    inside, apart = table.copy(), angles.copy()
-    for fold in np.unique(folds):
-        inside[folds == fold] -= inside[folds == fold].mean(axis=0)
-        apart[folds == fold] -= apart[folds == fold].mean()
-    spread = inside.std(axis=0)
-    scale = np.where(spread > _STILL, spread, 1.0)
-    inside[:, spread <= _STILL] = 0
-    ridge = RidgeCV(_PENALTIES, fit_intercept=False).fit(inside / scale, apart)
-    return Line(table.mean(axis=0), scale, ridge.coef_, float(angles.mean()))
 
 
 def crossfit(target: str, examples: Examples) -> tuple[list[ExpectedDice], Values, Values] | None:
@@ -237,13 +119,6 @@ def _examples(
         folds=np.array([fold for _, _, fold, _ in kept], dtype=np.intp),
         subjects=np.array([subject for _, _, _, subject in kept], dtype=str),
     )
-
-
-def _tails(residuals: Values) -> tuple[float, float]:
-    """What nine in ten residuals lie between, and of as many new ones: order statistics, as in conformal prediction."""
-    ordered = np.sort(residuals)
-    rank = max(1, int(_TAIL * (len(ordered) + 1)))
-    return float(ordered[rank - 1]), float(ordered[-rank])
 
 
 def _gain(guess: Values, median: Values, examples: Examples, seed: int) -> Estimate:

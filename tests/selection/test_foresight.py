@@ -9,7 +9,7 @@ from autoseg.contracts import ExpectedDice, Foresight
 from autoseg.evaluation.foresight import compare
 from autoseg.quality import angle_of, expect
 from autoseg.selection import foresight
-from autoseg.selection.foresight import LEAST_SUBJECTS, Examples, learn
+from autoseg.selection.regression import LEAST_SUBJECTS, Examples, learn
 from autoseg.selection.store import Store
 from autoseg.selection.trials import Effort
 from autoseg.stages.crossvalidate import crossvalidate
