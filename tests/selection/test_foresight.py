@@ -5,17 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from autoseg.contracts import ExpectedDice, Foresight
+from autoseg.contracts import ExpectedDice, Foresight, Member
 from autoseg.evaluation.foresight import compare
 from autoseg.quality import angle_of, expect
 from autoseg.selection import foresight
 from autoseg.selection.regression import LEAST_SUBJECTS, Examples, learn
-from autoseg.selection.store import Store
+from autoseg.selection.store import Pipeline, Store
 from autoseg.selection.trials import Effort
 from autoseg.stages.crossvalidate import crossvalidate
 from autoseg.stages.select import select
 from tests.oof_world import EXCLUSIVE, REGIONS, SHAPE, make, probabilities
 
+SINGLE = Pipeline((Member(configuration="3d_fullres", weight=1.0),))
 FEATURES = ("expected_dice", "doubt_inside", "volume", "components")
 
 
@@ -100,12 +101,19 @@ def varied(truth: np.ndarray, poor: float, labels, rng: np.random.Generator) -> 
     return noisy.astype(np.float32)
 
 
-@pytest.fixture(params=[EXCLUSIVE, REGIONS], ids=["exclusive", "regions"])
-def world(request, tmp_path):
-    made, rng = make(tmp_path, cases=30, labels=request.param), np.random.default_rng(0)
-    for case, truth in made.truth.items():
-        made.predict("3d_fullres", case, varied(truth, rng.random(), request.param, rng))
-    return made
+def vary(world):
+    """Predictions of any quality; returns the world."""
+    rng = np.random.default_rng(0)
+    for case, truth in world.truth.items():
+        world.predict("3d_fullres", case, varied(truth, rng.random(), world.dataset.labels, rng))
+    return world
+
+
+def foreseen(world):
+    """Without a search: of the one configuration as it is."""
+    folders = world.workspace.dataset, world.workspace.job
+    (validation,) = crossvalidate(world.dataset, world.plan, *folders).configurations
+    return foresight.foresee(Store(world.dataset, *folders), SINGLE, validation.oof.cases, 1.2, seed=0)
 
 
 def selected(world):
@@ -115,7 +123,8 @@ def selected(world):
     return select(store, world.plan, validation, world.workspace.trials, seed=0, effort=Effort(trials=12, patience=6))
 
 
-def test_selection_ships_what_can_be_foreseen_and_says_how_well(world):
+def test_selection_ships_what_can_be_foreseen_and_says_how_well(tmp_path):
+    world = vary(make(tmp_path, cases=30, folds=3))
     found = selected(world)
     assert found.calibration is not None
     assert [one.expectation.target for one in found.foresight] == list(world.dataset.labels.targets)
@@ -130,11 +139,15 @@ def test_selection_ships_what_can_be_foreseen_and_says_how_well(world):
     assert type(found).model_validate_json(json.dumps(old)) == without  # selections of versions before
 
 
+def test_regions_are_judged_too(tmp_path):
+    whole, core = foreseen(vary(make(tmp_path, cases=30, labels=REGIONS)))
+    assert (whole.expectation.target, core.expectation.target) == ("whole", "core")
+    assert whole.expectation.predictor is not None
+    assert whole.oof.rank_correlation > 0.5
+
+
 def test_ten_cases_are_too_few_and_it_is_said(tmp_path):
-    world, rng = make(tmp_path), np.random.default_rng(0)
-    for case, truth in world.truth.items():
-        world.predict("3d_fullres", case, varied(truth, rng.random(), EXCLUSIVE, rng))
-    for one in selected(world).foresight:
+    for one in foreseen(vary(make(tmp_path))):
         assert isinstance(one, Foresight)
         assert one.expectation.predictor is None
         assert f"10 subjects have one with a known Dice, and with fewer than {LEAST_SUBJECTS}" in one.because
@@ -146,7 +159,7 @@ def test_a_target_that_is_nowhere_is_expected_nowhere(tmp_path):
         alone = np.where(truth == 2, 1, truth)
         np.save(world.workspace.dataset.label(case), alone)
         world.predict("3d_fullres", case, probabilities(alone, EXCLUSIVE))
-    organ, lesion = selected(world).foresight
+    organ, lesion = foreseen(world)
     assert (organ.expectation.present, lesion.expectation.present) == (1.0, 0.0)
     assert "0 subjects" in lesion.because
     assert organ.expectation.predictor is None  # always right: nothing to put in order
