@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from autoseg.volumes import statistics
 
@@ -99,3 +100,19 @@ def test_the_best_of_one_has_students_interval():
     assert found.high - found.value == pytest.approx(half, rel=0.05)
     assert found.value - found.low == pytest.approx(half, rel=0.05)
     assert statistics.paired_interval_of_best(gain, gain, ["x"] * 30, 0, 1).low is None
+def test_rank_correlation_is_spearmans_and_its_interval_resamples_subjects():
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=80)
+    second = first + rng.normal(0, 0.5, 80)
+    alone = statistics.rank_interval(first, second, [f"s{n}" for n in range(80)], 0)
+    assert alone.value == pytest.approx(stats.spearmanr(first, second).statistic)
+    assert 0.5 < alone.low < alone.value < alone.high < 1
+    copies = [f"s{n % 20}" for n in range(80)]
+    alike = statistics.rank_interval(np.tile(first[:20], 4), np.tile(second[:20], 4), copies, 0)
+    few = statistics.rank_interval(first[:20], second[:20], [f"s{n}" for n in range(20)], 0)
+    assert alike.high - alike.low == pytest.approx(few.high - few.low, rel=0.05)  # copies add no certainty
+
+
+def test_rank_correlation_of_what_does_not_vary_is_undefined():
+    assert statistics.rank_interval(np.ones(4), np.arange(4.0), list("abcd"), 0).value is None
+    assert statistics.rank_interval(np.zeros(0), np.zeros(0), [], 0).value is None
