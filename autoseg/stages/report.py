@@ -38,7 +38,7 @@ from autoseg.page.worth import worth
 from autoseg.workspace import STAGES
 from planners.contracts import Budget, Fingerprint, Plan, StageRecord
 
-algorithm_version = 3
+algorithm_version = 4
 
 __all__ = ["Comparison", "OverlayInput", "RunRecords", "report"]
 

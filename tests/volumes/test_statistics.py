@@ -100,6 +100,8 @@ def test_the_best_of_one_has_students_interval():
     assert found.high - found.value == pytest.approx(half, rel=0.05)
     assert found.value - found.low == pytest.approx(half, rel=0.05)
     assert statistics.paired_interval_of_best(gain, gain, ["x"] * 30, 0, 1).low is None
+
+
 def test_rank_correlation_is_spearmans_and_its_interval_resamples_subjects():
     rng = np.random.default_rng(0)
     first = rng.normal(size=80)
