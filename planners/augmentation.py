@@ -1,11 +1,13 @@
 """Augmentation: which transformations leave an image plausible, and how much of them a schedule can digest.
 
-Three facts decide. Time: a short schedule cannot afford to learn mirrored patients, whom it will never meet. Names: if
-labels speak of left and right (or anterior and posterior, ...), mirroring that axis would teach the wrong answer.
+Four facts decide. Repetition: what is seen a few times cannot be learned by heart, and changing it only slows learning
+down. Time: a short schedule cannot afford to learn mirrored patients, whom it will never meet. Names: if labels speak
+of left and right (or anterior and posterior, ...), mirroring that axis would teach the wrong answer.
 Geometry: rotating thick slices out of their plane smears them, so the range shrinks as slices get thicker; and scans
 are upright after reorientation, whereas microscopy knows no up.
 """
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -15,7 +17,8 @@ LARGEST_ROTATION_DEG = 30.0  # of upright images
 FREE_ROTATION_DEG = 180.0  # of images that know no up
 FLAT_RATIO = 3.0  # slices this much thicker than wide are rotated in their plane only
 ELONGATED = 1.5  # a patch with a longer aspect ratio would turn its content out of itself
-LIGHT_AUGMENTATION_STEPS = 5_000  # shorter schedules see each image too seldom to overfit, and strong noise slows them
+MIRRORING_STEPS = 5_000  # shorter schedules learn upright patients better without their mirror images
+PASSES = (10.0, 100.0)  # how often a schedule shows each voxel: up to where none, from where all of it pays
 
 Z, Y, X = 0, 1, 2
 AXIS_NAMES = ("superior/inferior", "anterior/posterior", "left/right")
@@ -33,6 +36,7 @@ def augmentation(
     patch: tuple[int, ...],
     spacing_mm: Spacing,
     steps: int,
+    passes: float,
     order: Axes | None = (0, 1, 2),
 ) -> tuple[Augmentation, tuple[Reason, ...]]:
     """Ranges, probabilities and mirror axes of one configuration.
@@ -43,19 +47,36 @@ def augmentation(
         patch: Edges along the working axes.
         spacing_mm: Voxel size along them.
         steps: Of the schedule.
+        passes: How often it shows each voxel of a training case, on average.
         order: The canonical axis of each working axis; None: it differs from case to case.
     """
     oriented = directed_axes(fingerprint)
-    light = steps < LIGHT_AUGMENTATION_STEPS
     upright = fingerprint.dimension == 3
+    too_short = upright and steps < MIRRORING_STEPS
     lie = order or (Z, Y, X)
-    axes = [axis for axis in range(3 - dimension, 3) if lie[axis] not in oriented and not (light and upright)]
+    axes = [axis for axis in range(3 - dimension, 3) if lie[axis] not in oriented and not too_short]
     mirror = tuple(axis - (3 - dimension) for axis in axes)
     rotation = _rotation(fingerprint, dimension, patch, spacing_mm, bool(oriented))
-    base = Augmentation(rotation_deg=rotation, mirror_axes=mirror)
-    chosen = _lightened(base) if light else base
+    chosen = weakened(Augmentation(rotation_deg=rotation, mirror_axes=mirror), strength(passes))
     along = [lie[axis] for axis in axes]
-    return chosen, (_mirror_reason(oriented, along, light and upright), _strength_reason(rotation, steps, light))
+    return chosen, (_mirror_reason(oriented, along, too_short), _strength_reason(rotation, passes))
+
+
+def strength(passes: float) -> float:
+    """Share of the full augmentation's probabilities that a schedule gets; grows with the logarithm of the passes.
+
+    >>> strength(5.0), strength(31.6), strength(1000.0)
+    (0.0, 0.5, 1.0)
+    """
+    none, everything = (math.log(times) for times in PASSES)
+    share = (math.log(max(passes, PASSES[0])) - none) / (everything - none)
+    return round(min(1.0, share), 3)
+
+
+def weakened(full: Augmentation, share: float) -> Augmentation:
+    """The same ranges with a share of the probabilities; mirroring, and what is done to masks, stay."""
+    chances = (name for name in type(full).model_fields if name.endswith("_probability") and "mask" not in name)
+    return full.model_copy(update={name: round(share * getattr(full, name), 4) for name in chances})
 
 
 def directed_axes(fingerprint: Fingerprint) -> dict[int, tuple[str, ...]]:
@@ -125,22 +146,9 @@ def _rotation(
     return z, y, x
 
 
-def _lightened(base: Augmentation) -> Augmentation:
-    return base.model_copy(
-        update={
-            "scale": (0.8, 1.25),
-            "noise_probability": 0.05,
-            "blur_probability": 0.1,
-            "low_resolution_probability": 0.1,
-            "gamma_probability": 0.15,
-            "gamma_invert_probability": 0.05,
-        }
-    )
-
-
 def _mirror_reason(oriented: dict[int, tuple[str, ...]], axes: list[int], too_short: bool) -> Reason:
     if too_short:
-        saw = f"upright images, fewer than {LIGHT_AUGMENTATION_STEPS} steps"
+        saw = f"upright images, fewer than {MIRRORING_STEPS} steps"
         because = "mirrored patients are one more thing to learn; in few steps the real ones are learned better alone"
     elif oriented:
         words = [f"{AXIS_NAMES[axis]} ({', '.join(names[:4])})" for axis, names in oriented.items()]
@@ -157,14 +165,14 @@ def _mirror_reason(oriented: dict[int, tuple[str, ...]], axes: list[int], too_sh
     )
 
 
-def _strength_reason(rotation: tuple[float, float, float], steps: int, light: bool) -> Reason:
+def _strength_reason(rotation: tuple[float, float, float], passes: float) -> Reason:
     return Reason(
         rule="augmentation.strength",
-        saw=f"{steps} steps",
-        chose=f"{'light' if light else 'full'} intensity changes; rotation up to "
+        saw=f"each voxel is shown {passes:.3g} times",
+        chose=f"{strength(passes):.0%} of the full probabilities; rotation up to "
         + ", ".join(f"{angle:g}" for angle in rotation)
         + " degrees about z, y, x",
-        because="thick slices turned out of their plane are smeared; "
-        f"under {LIGHT_AUGMENTATION_STEPS} steps overfitting is a lesser risk than not converging",
-        source="Isensee et al., Nature Methods 18 (2021), augmentation; ranges made continuous in anisotropy",
+        because=f"what is seen up to {PASSES[0]:g} times is not learned by heart, and changing it only slows learning "
+        f"down; from {PASSES[1]:g} times on all of it pays; thick slices turned out of their plane are smeared",
+        source="benchmarks/results/recipe.md; ranges and full probabilities: Isensee et al., Nature Methods 18 (2021)",
     )

@@ -171,7 +171,8 @@ def _training(
         steps = max(steps, schedule.FEWEST_STEPS_WITHOUT_HOURS)
     depth, height, width = task.spacing_mm
     scale: Spacing = (height if depth is None else depth, height, width)
-    augmented, why_augmented = augmentation(fingerprint, task.dimension, size.patch, scale, steps, order)
+    passes = _passes(task, size, steps, fingerprint, budget)
+    augmented, why_augmented = augmentation(fingerprint, task.dimension, size.patch, scale, steps, passes, order)
     augmented = augmented.model_copy(update={"masks": task.channels - len(fingerprint.channels)})
     base = TrainingPlan(
         patch_vox=size.patch,
@@ -187,6 +188,13 @@ def _training(
     if training.seconds is not None:  # the clock ends the job; a machine faster than predicted is not sent home early
         training = training.model_copy(update={"steps": math.ceil(schedule.CLOCK_HEADROOM * steps)})
     return training, reasons
+
+
+def _passes(task: Task, size: Size, steps: int, fingerprint: Fingerprint, budget: Budget) -> float:
+    """How often each voxel of a training case is shown, on average."""
+    cases = len(fingerprint.cases) * max(1, budget.folds - 1) / max(1, budget.folds)
+    slices = 1 if task.dimension == 3 else task.median_shape[0]
+    return steps * size.batch * views.coverage((task, size)) / max(1.0, cases * slices)
 
 
 def _with_batch(task: Task, size: Size, seconds: float, budget: Budget) -> Size:

@@ -24,10 +24,17 @@ WidthTable = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class Rung:
-    """A patch, divisible by the strides of its network, and the features of the first stage."""
+    """A patch, divisible by the strides of its network, and the features of the first stage.
+
+    Attributes:
+        patch: Edges.
+        width: Features.
+        wider: Than its patch calls for: the largest patch is reached, and only width is left to be had.
+    """
 
     patch: tuple[int, ...]
     width: int
+    wider: bool = False
 
 
 def ladder(
@@ -51,7 +58,8 @@ def ladder(
         if patch != rungs[-1].patch:
             rungs.append(Rung(patch, rungs[-1].width))
         while next_width < len(widths) and (prod(patch) >= widths[next_width][1] or patch == patches[-1]):
-            rungs.append(Rung(patch, widths[next_width][0]))
+            width, voxels = widths[next_width]
+            rungs.append(Rung(patch, width, wider=prod(patch) < voxels))
             next_width += 1
     return tuple(rungs)
 

@@ -38,6 +38,8 @@ class Ambition:
 
     Attributes:
         target_steps: Steps per fold that the network's size must leave room for.
+        widening_steps: The same for networks that are wider than their patch calls for: beyond the largest patch,
+            steps are worth more than features for longer.
         widths: Features of the first stage, and the voxels a patch must hold before that width comes ahead of a
             larger patch. On a CPU both grow together; on a GPU full width comes first.
         most_stages: Depth. On a CPU the deepest stages cost more in weights than they see in context.
@@ -48,6 +50,7 @@ class Ambition:
     """
 
     target_steps: dict[int, int]
+    widening_steps: dict[int, int]
     widths: dict[int, WidthTable]
     most_stages: dict[int, int]
     fewest_samples: dict[int, int]
@@ -55,9 +58,14 @@ class Ambition:
     batch_voxels: dict[int, int]
     residual: tuple[Preset, ...]
 
+    def steps_for(self, dimension: int, *, wider: bool) -> int:
+        """What a network must still get, one that is wider than its patch calls for or another."""
+        return (self.widening_steps if wider else self.target_steps)[dimension]
+
 
 CPU = Ambition(
     target_steps={2: 600, 3: 700},
+    widening_steps={2: 2000, 3: 2000},
     widths={
         2: ((8, 0), (16, 64**2), (24, 320**2), (32, 448**2)),
         3: ((8, 0), (16, 32**3), (24, 96**3), (32, 112**3)),
@@ -70,6 +78,7 @@ CPU = Ambition(
 )
 ACCELERATOR = Ambition(
     target_steps={2: 4000, 3: 4000},
+    widening_steps={2: 4000, 3: 4000},
     widths={2: ((8, 0), (16, 64**2), (32, 96**2)), 3: ((8, 0), (16, 32**3), (32, 40**3))},
     most_stages={2: 8, 3: 6},
     fewest_samples={2: 8, 3: 2},

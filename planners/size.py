@@ -100,8 +100,9 @@ def choose(task: Task, budget: Budget) -> Size:
         steps = steps_alone(task, size, budget)
         if size.memory_bytes > usable_bytes(budget):
             limit, obstacle = "memory", f"{size.memory_bytes / 1e9:.2f} GB"
-        elif steps < aim.target_steps[task.dimension]:
-            limit, obstacle = "time", f"{steps} steps per fold"
+        elif steps < aim.steps_for(task.dimension, wider=rung.wider):
+            wanted = aim.steps_for(task.dimension, wider=rung.wider)
+            limit, obstacle = "time", f"{steps} steps per fold; {wanted} wanted"
         else:
             return replace(size, limit=limit, next_rung=next_rung)
         next_rung = f"{times(rung.patch)} voxels with {rung.width} features: {obstacle}"
@@ -147,13 +148,12 @@ def other_s(sized: Sequence[tuple[Task, Size]], budget: Budget) -> float:
 
 def reasons(task: Task, size: Size, budget: Budget) -> tuple[Reason, ...]:
     """Why this patch, this width and this batch."""
-    aim = schedule.ambition(budget)
-    target = aim.target_steps[task.dimension]
+    target = schedule.ambition(budget).target_steps[task.dimension]
     usable = f"{usable_bytes(budget) / 1e9:.2f} GB"
     because = {
         "image": "the top of the ladder: a larger one would add nothing but padding or repetition",
         "memory": f"the next larger would not fit {usable} of memory ({size.next_rung})",
-        "time": f"the next larger would leave too little training ({size.next_rung}; {target} wanted)",
+        "time": f"the next larger would leave too little training ({size.next_rung})",
     }[size.limit]
     shapes = f"typical image {times(task.patch_shape)} voxels"
     source = "Isensee et al., Nature Methods 18 (2021), patch adaptation; sized by measured speed instead of a constant"

@@ -9,7 +9,7 @@ from planners import registry, validation
 from planners.contracts import Budget, Fingerprint, Plan, Wishes
 from planners.errors import PlanningError
 
-algorithm_version = 7
+algorithm_version = 8
 
 
 def plan(fingerprint: Fingerprint, budget: Budget, planner: str, wishes: Wishes) -> Plan:

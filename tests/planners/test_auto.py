@@ -43,6 +43,32 @@ def test_on_a_cpu_the_network_shrinks_until_a_fold_gets_its_steps(data, hours):
     assert main.training.steps >= target
 
 
+def test_beyond_the_largest_patch_width_needs_more_steps_than_a_patch_does():
+    plans = [plan(HIPPOCAMPUS, budget(hours=hours)) for hours in (0.3, 0.5, 1.0, 2.0, 4.0, 8.0)]
+    mains = [made.configurations[0] for made in plans]
+    target, widening = schedule.CPU.target_steps[3], schedule.CPU.widening_steps[3]
+    reached = [main.training.patch_vox == mains[-1].training.patch_vox for main in mains]
+    widths = [main.network.features[0] for main in mains]
+    assert not reached[0]
+    assert reached == sorted(reached)
+    assert widths == sorted(widths)
+    assert {widths[0], widths[-1]} == {16, 32}
+    for main in mains:
+        steps = main.training.seconds / main.cost.step_s
+        assert steps >= (target if main.network.features[0] == widths[0] else widening)
+
+
+def test_augmentation_grows_with_how_often_a_case_is_shown():
+    def chances(data, hours):
+        return plan(data, budget(hours=hours)).configurations[0].training.augmentation
+
+    seldom, often = chances(HIPPOCAMPUS, 0.4), chances(HIPPOCAMPUS, 8.0)
+    few = chances(fingerprint(((36, 50, 35),) * 20), 0.4)
+    assert 0 <= seldom.gamma_probability < few.gamma_probability
+    assert seldom.gamma_probability < often.gamma_probability
+    assert seldom.rotation_deg == often.rotation_deg
+
+
 @pytest.mark.parametrize(
     ("machine", "family"),
     [

@@ -49,4 +49,4 @@ def test_what_cannot_be_kept_is_an_error_that_says_why(known):
     with pytest.raises(ImpossibleWish, match="leave out --planner"):
         plan(fingerprint(), budget(), "nnunet", Wishes(like=known))
     with pytest.raises(InfeasibleBudget, match="the network, with batch 1, needs"):
-        plan(fingerprint(), budget(memory_gb=0.5), wishes=Wishes(like=known))
+        plan(fingerprint(), budget(memory_gb=0.3), wishes=Wishes(like=known))
