@@ -183,7 +183,7 @@ def descent(base: TrainingPlan, fingerprint: Fingerprint, coverage: float) -> tu
             "learning_rate": learning_rate(kind, base.batch, len(base.patch_vox)),
             "momentum": MOMENTUM[kind],
             "weight_decay": WEIGHT_DECAY[kind],
-            "schedule": "poly" if kind == "sgd" else "cosine",
+            "schedule": "poly",
             "warmup_share": WARMUP_SHARE[kind],
             "ema_decay": round(1 - 1 / horizon, 6),
             "loss": "dice_ce",
@@ -226,8 +226,8 @@ def _optimizer_reason(training: TrainingPlan) -> Reason:
         because = "a long schedule: momentum with slow decay generalises best, and there is time for it"
         source = "Isensee et al., Nature Methods 18 (2021), training"
     else:
-        because = "a short schedule: adaptive steps get further in few of them, and cosine decay ends at a quiet point"
-        source = "own experiments on hippocampus MRI and nuclei microscopy with minutes of training"
+        because = "a short schedule: adaptive steps get further in few of them, late decay further still"
+        source = "own experiments with minutes of training, benchmarks/results/recipe.md"
     return Reason(
         rule="schedule.learning_rate",
         saw=f"{training.steps} steps per fold of {training.batch} patches each",
