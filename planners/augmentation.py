@@ -18,7 +18,7 @@ FREE_ROTATION_DEG = 180.0  # of images that know no up
 FLAT_RATIO = 3.0  # slices this much thicker than wide are rotated in their plane only
 ELONGATED = 1.5  # a patch with a longer aspect ratio would turn its content out of itself
 MIRRORING_STEPS = 5_000  # shorter schedules learn upright patients better without their mirror images
-PASSES = (10.0, 100.0)  # how often a schedule shows each voxel: up to where none, from where all of it pays
+PASSES = (10.0, 200.0)  # how often a schedule shows each voxel: up to where none, from where all of it pays
 
 Z, Y, X = 0, 1, 2
 AXIS_NAMES = ("superior/inferior", "anterior/posterior", "left/right")
@@ -65,7 +65,7 @@ def augmentation(
 def strength(passes: float) -> float:
     """Share of the full augmentation's probabilities that a schedule gets; grows with the logarithm of the passes.
 
-    >>> strength(5.0), strength(31.6), strength(1000.0)
+    >>> strength(5.0), strength(44.72), strength(1000.0)
     (0.0, 0.5, 1.0)
     """
     none, everything = (math.log(times) for times in PASSES)
