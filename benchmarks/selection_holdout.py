@@ -83,7 +83,8 @@ def _compare(selection: Selection, holdout: HoldOut, networks: SegmentationModel
     for name, table in tables.items():
         own = interval(table, holdout.subjects, seed=0)
         gain = paired_interval(tables["ships"], table, holdout.subjects, seed=0)
-        print(f"| {name} | {describe(choices[name])} | {_words(own)} | {'' if name == 'ships' else _words(gain)} |")
+        less = "" if name == "ships" else _words(gain, "+.4f")
+        print(f"| {name} | {describe(choices[name])} | {_words(own, '.4f')} | {less} |")
 
 
 def _shift(row: Row, holdout: HoldOut, networks: SegmentationModel, folder: Path) -> None:
@@ -155,11 +156,11 @@ def _under(networks: SegmentationModel, choice: Pipeline) -> SegmentationModel:
     )
 
 
-def _words(estimate: Estimate) -> str:
+def _words(estimate: Estimate, form: str) -> str:
     if estimate.value is None:
         return "n/a"
-    spread = "" if estimate.low is None else f" ({estimate.low:+.4f} to {estimate.high:+.4f})"
-    return f"{estimate.value:+.4f}{spread}"
+    spread = "" if estimate.low is None else f" ({estimate.low:{form}} to {estimate.high:{form}})"
+    return f"{estimate.value:{form}}{spread}"
 
 
 if __name__ == "__main__":
