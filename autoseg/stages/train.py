@@ -86,11 +86,16 @@ def train(
     network.load_state_dict(trained.weights)
     placed = networks.place(network, device, job.chosen.dimension)
     _predict_validation(job, placed, device, folder, previous, out, notify)
+    return _record(job, trained, digest, device)
+
+
+def _record(job: Job, trained: loop.Trained, weights: str, device: torch.device) -> TrainedModel:
+    """What became of the job; ``weights`` is the digest of their file."""
     return TrainedModel(
         configuration=job.chosen.name,
         fold=job.fold,
         previous_stage=job.chosen.previous_stage,
-        weights=digest,
+        weights=weights,
         steps=trained.steps,
         planned_steps=job.schedule.steps,
         seconds=trained.seconds,
