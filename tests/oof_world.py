@@ -75,6 +75,15 @@ class World:
         write_out_of_fold(job.out_of_fold(case, mirrored=mirrored), heads, background)
 
 
+def predict_timidly(world: World, configuration: str) -> None:
+    """Every other slice of the organ is 40 % sure, where background is 55 %: a bias of it mends that."""
+    for case, truth in world.truth.items():
+        timid = (truth == 1) & (np.indices(SHAPE)[0] % 2 == 0)
+        heads = probabilities(truth, EXCLUSIVE)
+        heads[:, timid] = np.array([0.55, 0.4, 0.05])[:, None]
+        world.predict(configuration, case, heads)
+
+
 def make(folder: Path, *, cases=10, folds=5, names=("3d_fullres",), labels=EXCLUSIVE, spacing=(1.0, 1.0, 1.0)) -> World:
     """Cases with true labels and scans, and no predictions yet. No folds: too few cases to validate on."""
     listed = [f"case_{index:02d}" for index in range(cases)]

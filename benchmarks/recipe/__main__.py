@@ -3,10 +3,11 @@
     python -m benchmarks.recipe DATA OUT [--task hippocampus] [--fold 1] [--minutes 5] [--seeds 1,2] [--variants a,b]
 
 DATA holds the data sets' folders. The plan is the one that autoseg makes for the time; ``variants.py`` says what is
-changed. The time is counted in steps: a step of the plan is timed first, and then one of each variant in turns with one
-of the plan, on a machine which should be idle so long; what is timed is kept, so that this can be done in pieces. Each
-trains for the steps that fit into the time, beside whatever else the machine does, and is judged on the whole volumes
-of a fold that no race is judged on. A cell that is done is only read; one that was killed is made again.
+changed, and ``a+b`` changes both. The time is counted in steps: a step of the plan is timed first, and then one of each
+variant in turns with one of the plan, on a machine which should be idle so long; what is timed is kept, so that this
+can be done in pieces. Each trains for the steps that fit into the time, beside whatever else the machine does, and is
+judged on the whole volumes of a fold that no race is judged on. A cell that is done is only read; one that was killed
+is made again.
 """
 
 import argparse

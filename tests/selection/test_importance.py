@@ -6,7 +6,7 @@ import pytest
 from autoseg.selection.importance import variance_shares
 from autoseg.selection.journal import Line
 from autoseg.selection.space import Space
-from tests.oof_world import EXCLUSIVE, REGIONS, SHAPE, configuration, make, probabilities
+from tests.oof_world import EXCLUSIVE, REGIONS, SHAPE, configuration, make, predict_timidly, probabilities
 from tests.stages.test_select import half_blind, run, with_islands
 
 
@@ -66,11 +66,7 @@ def test_what_did_not_suffice_is_told_too(tmp_path):
 
 def test_a_bias_is_worth_what_it_gains(tmp_path):
     world = make(tmp_path, cases=6, folds=3)
-    for case, truth in world.truth.items():
-        timid = (truth == 1) & (np.indices(SHAPE)[0] % 2 == 0)
-        heads = probabilities(truth, EXCLUSIVE)
-        heads[:, timid] = np.array([0.55, 0.4, 0.05])[:, None]
-        world.predict("3d_fullres", case, heads)
+    predict_timidly(world, "3d_fullres")
     selection, _ = run(world)
     assert of(selection, "bias", "organ").default_oof_mean_dice == pytest.approx(selection.default_oof_mean_dice)
     assert of(selection, "bias", "organ").variance_share > 0.5 > of(selection, "bias", "lesion").variance_share

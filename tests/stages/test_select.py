@@ -7,7 +7,7 @@ from autoseg.selection.store import Store
 from autoseg.selection.trials import Effort
 from autoseg.stages.crossvalidate import crossvalidate
 from autoseg.stages.select import select
-from tests.oof_world import EXCLUSIVE, REGIONS, SHAPE, make, probabilities
+from tests.oof_world import EXCLUSIVE, REGIONS, SHAPE, make, predict_timidly, probabilities
 
 FEW = Effort(trials=40, patience=20)
 
@@ -195,11 +195,7 @@ def test_a_search_that_was_killed_gives_the_same_selection(tmp_path):
 def test_too_timid_a_member_gets_a_bias(tmp_path):
     """Half of the organ's border is 40 % sure everywhere: a bias finds it, and says what flatter outputs would do."""
     world = make(tmp_path)
-    for case, truth in world.truth.items():
-        timid = (truth == 1) & (np.indices(SHAPE)[0] % 2 == 0)
-        heads = probabilities(truth, EXCLUSIVE)
-        heads[:, timid] = np.array([0.55, 0.4, 0.05])[:, None]
-        world.predict("3d_fullres", case, heads)
+    predict_timidly(world, "3d_fullres")
     selection, _ = run(world)
     (bias,) = selection.decision.biases
     assert bias.target == "organ"
