@@ -5,6 +5,7 @@ from pathlib import Path
 from autoseg import records
 from autoseg.contracts import Dataset, Settings
 from autoseg.events import Event, Notify
+from autoseg.intake import stamping
 from autoseg.row import opening, resume
 from autoseg.row.keeping import Keeper
 from autoseg.stages import dataset
@@ -30,18 +31,18 @@ def look(source: Path, workspace: Workspace, settings: Settings, keeper: Keeper,
     before = resume.stored(path, Dataset)
     if before is not None and before.parents != asked:
         keeper.allow("dataset", before.parents, asked)
-    elif before is not None and dataset.unchanged(source, folder, settings):
+    elif before is not None and stamping.unchanged(source, folder, settings):
         return before
-    known = dataset.remembered(folder)
+    known = stamping.remembered(folder)
     with keeper.locked():
         found = resume.stamp(
             lambda: dataset.dataset(source, folder, settings, exclude=workspace.path, notify=notify), asked
         )
     if before is not None and records.digest(found) != records.digest(before):
-        files = tuple(opening.changed_files(before, found, known, dataset.remembered(folder)))
-        dataset.recall(folder, known)  # so that a refused change is seen again next time
+        files = tuple(opening.changed_files(before, found, known, stamping.remembered(folder)))
+        stamping.recall(folder, known)  # so that a refused change is seen again next time
         keeper.allow("dataset", opening.contents(before), opening.contents(found), files)
-        dataset.remember(source, folder, settings)
+        stamping.remember(source, folder, settings)
     records.write(path, found)
     _tell(found, notify)
     return found

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autoseg import folds, formats, layouts, machine, records
+from autoseg import folds, layouts, records
 from autoseg.contracts import (
     Audit,
     AuditEntry,
@@ -28,21 +28,25 @@ from autoseg.contracts import (
 )
 from autoseg.errors import DataError, UnusableDataset
 from autoseg.events import Event, Notify, silent
-from autoseg.formats import content
-from autoseg.formats.volume import COPIES
-from autoseg.intake import examination, frames, given_splits, outliers, quarantine, remarks, traits, workers
+from autoseg.intake import (
+    examination,
+    frames,
+    given_splits,
+    outliers,
+    quarantine,
+    remarks,
+    stamping,
+    traits,
+    workers,
+    workload,
+)
 from autoseg.intake.agreeing import agree
 from autoseg.intake.consensus import Change, Settled, same_channels, settle
 from autoseg.intake.examination import Examined, Task
-from autoseg.layouts.tree import FileStamps, Tree, look, stamps
 from autoseg.volumes.labels import index_dtype
 from autoseg.workspace import DatasetFolder
 
 algorithm_version = 4
-
-_PAYS_FROM_BYTES = 100 * 2**20  # less is read in the time that processes take to start
-_ASKED = 16  # of the largest cases, how much they unfold
-_MOST_WORKERS = 16
 
 
 def dataset(
@@ -68,7 +72,7 @@ def dataset(
         RefusedError: The folder's description points outside it.
         ResourceError: The disk is full.
     """
-    before = _stamps(source, settings, exclude)  # a file that changes while it is read is then seen as changed
+    before = stamping.now(source, settings, exclude)  # a file that changes while it is read is then seen as changed
     out.files.unlink(missing_ok=True)
     for stale in (out.path / "scans", out.path / "volumes", out.path / "quarantine"):
         if stale.exists():
@@ -180,42 +184,6 @@ def _fatal(found: layouts.Found, examined: Sequence[Examined], error: DataError)
     return Looked(found, audit, scans, fatal=error)
 
 
-def unchanged(source: Path, out: DatasetFolder, settings: Settings = Settings()) -> bool:
-    """Whether every file below ``source`` still has the size and modification time it had when it was read."""
-    before = remembered(out)
-    return before is not None and before == _stamps(source, settings)
-
-
-def remembered(out: DatasetFolder) -> FileStamps | None:
-    """The files as they were when they were read; None where that is not known."""
-    try:
-        return records.read(out.files, FileStamps)
-    except (FileNotFoundError, DataError):
-        return None
-
-
-def remember(source: Path, out: DatasetFolder, settings: Settings = Settings()) -> None:
-    """Take the files below ``source``, as they are now, for those that were read."""
-    records.write(out.files, _stamps(source, settings))
-
-
-def recall(out: DatasetFolder, before: FileStamps | None) -> None:
-    """Take the files as ``remembered`` gave them for those that were read."""
-    if before is None:
-        out.files.unlink(missing_ok=True)
-    else:
-        records.write(out.files, before)
-
-
-def _stamps(source: Path, settings: Settings, exclude: Path | None = None) -> FileStamps:
-    """Of every file that the data set is made from; a file of folds may lie elsewhere."""
-    here = stamps(look(source, exclude))
-    if settings.splits is None:
-        return here
-    folds_file = Path(settings.splits).resolve()
-    return FileStamps(files=(*here.files, *stamps(Tree(folds_file.parent, (folds_file.name,))).files))
-
-
 def _examine(tasks: Sequence[Task], notify: Notify) -> list[Examined]:
     finished = 0
 
@@ -224,31 +192,9 @@ def _examine(tasks: Sequence[Task], notify: Notify) -> list[Examined]:
         finished += 1
         notify(Event(stage="dataset", done=finished, total=len(tasks), unit="cases", detail=task.case.case))
 
-    examined = workers.each(tasks, examination.examine, workers=_processes(tasks), died=_died, done=done)
+    examined = workers.each(tasks, examination.examine, workers=workload.processes(tasks), died=_died, done=done)
     frames.forget()
     return examined
-
-
-def _processes(tasks: Sequence[Task]) -> int:
-    """As many processes as pay and as fit into memory."""
-    sizes = [sum(_bytes(task.root / file) for file in _files(task)) for task in tasks]
-    if sum(sizes) < _PAYS_FROM_BYTES:
-        return 1
-    largest = sorted(zip(sizes, tasks, strict=True), key=lambda pair: pair[0])[-_ASKED:]
-    unfolded = max(sum(content.unfolded_bytes(task.root / file) for file in _files(task)) for _, task in largest)
-    fitting = machine.ram_bytes() // max(1, COPIES * unfolded)
-    return max(1, min(machine.cores(), _MOST_WORKERS, int(fitting)))
-
-
-def _files(task: Task) -> tuple[str, ...]:
-    return (*task.case.images, *task.case.label_files)
-
-
-def _bytes(file: Path) -> int:
-    """Of a file; of a DICOM file, of all beside it: one of them may be its whole series, or one slice of it."""
-    if not formats.is_dicom(file):
-        return file.stat().st_size if file.is_file() else 0
-    return sum(each.stat().st_size for each in file.parent.iterdir() if each.is_file())
 
 
 def _died(task: Task) -> Examined:

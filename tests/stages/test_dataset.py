@@ -11,6 +11,8 @@ import pytest
 from autoseg import machine, records
 from autoseg.contracts import CaseScan, Settings
 from autoseg.errors import DataError, Interrupted
+from autoseg.intake import stamping, workload
+from autoseg.intake.examination import Task
 from autoseg.phantoms import write_msd, write_nnunet, write_pairs
 from autoseg.stages import dataset as stage
 from autoseg.workspace import DatasetFolder
@@ -159,9 +161,9 @@ def test_the_digest_covers_content_and_nothing_else(source, tmp_path, out):
 
 def test_processes_give_the_same_as_none(source, tmp_path, monkeypatch):
     one = run(source, DatasetFolder(tmp_path / "a"))
-    monkeypatch.setattr(stage, "_PAYS_FROM_BYTES", 0)
+    monkeypatch.setattr(workload, "_PAYS_FROM_BYTES", 0)
     monkeypatch.setattr(machine, "cores", lambda: 2)
-    assert stage._processes([stage.Task(source, case, 1, None, None) for case in one.cases]) == 2
+    assert workload.processes([Task(source, case, 1, None, None) for case in one.cases]) == 2
     two = run(source, DatasetFolder(tmp_path / "b"))
     assert records.digest(one) == records.digest(two)
     for case in one.cases:
@@ -180,19 +182,19 @@ def test_progress_is_told_and_may_interrupt(source, out):
 
     with pytest.raises(Interrupted):
         stage.dataset(source, out, Settings(), notify=stop)
-    assert not stage.unchanged(source, out)  # so the next run looks again
+    assert not stamping.unchanged(source, out)  # so the next run looks again
 
 
 def test_unchanged_sees_edits_additions_and_removals(source, out):
-    assert not stage.unchanged(source, out)
+    assert not stamping.unchanged(source, out)
     run(source, out)
-    assert stage.unchanged(source, out)
+    assert stamping.unchanged(source, out)
     os.utime(source / "images" / "case_0.nii.gz", ns=(1, 1))
-    assert not stage.unchanged(source, out)
-    stage.remember(source, out)
-    assert stage.unchanged(source, out)
+    assert not stamping.unchanged(source, out)
+    stamping.remember(source, out)
+    assert stamping.unchanged(source, out)
     (source / "images" / "case_1.nii.gz").unlink()
-    assert not stage.unchanged(source, out)
+    assert not stamping.unchanged(source, out)
 
 
 def test_the_split_follows_the_settings(tmp_path, out):
