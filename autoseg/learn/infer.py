@@ -7,7 +7,9 @@ Source: Isensee et al. 2021 (doi:10.1038/s41592-020-01008-z, online methods).
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -15,16 +17,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from autoseg import machine
+from autoseg.errors import DoesNotFit
+from autoseg.learn import memory
 from autoseg.learn.device import autocast
 from autoseg.learn.networks import layout_of
+from autoseg.learn.transfer import send
+from autoseg.learn.windows import batches, coverage, cut, gaussian, pad
 from planners.contracts import Precision
 
-STEP = 0.5
-"""Distance of neighbouring windows, in window sizes."""
-SIGMA = 0.125
-"""Of the Gaussian weights, in window sizes."""
 VOXELS_PER_BATCH = {"cpu": 400_000, "cuda": 4_000_000, "mps": 1_000_000}
 """How many windows go through a network at once."""
+SUM_SHARE = 0.4
+"""Of the free memory of a device, that the sum of all windows may take; a larger one is added up on the host."""
 
 
 def predict_volume(
@@ -49,26 +54,19 @@ def predict_volume(
 
     Returns:
         (heads, z, y, x) float32, from 0 to 1.
+
+    Raises:
+        DoesNotFit: There is no memory for a single window at a time.
     """
     window = tuple(patch_vox)
-    padded, inside = _pad(torch.from_numpy(np.require(image, np.float32, ["C", "W"])), window)
-    weights = _gaussian(window).to(device)
+    padded, inside = pad(torch.from_numpy(np.require(image, np.float32, ["C", "W"])), window)
     flips = [f for n in range(len(mirror_axes) + 1) for f in itertools.combinations(mirror_axes, n)]
     for network in networks:
         network.eval()
-    total: Tensor | None = None
-    with torch.inference_mode():
-        for places in _batches(padded.shape[1:], window, device):
-            patches = torch.stack([_cut(padded, place, window) for place in places]).to(device)
-            mean = _probabilities(networks, patches, flips, activation, precision)
-            if total is None:
-                total = torch.zeros(mean.shape[1], *padded.shape[1:], device=_home(mean, padded, device))
-            for place, one in zip(places, mean * weights, strict=True):
-                _cut(total, place, window).add_(one.to(total.device))
-    if total is None:
-        raise ValueError(f"nothing to predict in an image of shape {image.shape}")
-    result = np.ascontiguousarray(total[(slice(None), *inside)].cpu().numpy())
-    result /= _coverage(padded.shape[1:], window)[inside[-len(window) :]].numpy()
+    mean = partial(_probabilities, networks, flips=flips, activation=activation, precision=precision)
+    total = _fitting(mean, padded, window, device)[(slice(None), *inside)]
+    result = np.ascontiguousarray(total.numpy())
+    result /= coverage(padded.shape[1:], window)[inside[-len(window) :]].numpy()
     return result
 
 
@@ -94,79 +92,74 @@ def _probabilities(
     return mean.div_(len(networks) * len(flips))
 
 
-# --------------------------------------------------------------------------------------------------------- windows
-
-Place = tuple[int, ...]
-"""First voxel of a window; in 2D (slice, y, x)."""
+# ---------------------------------------------------------------------------------------------------------- memory
 
 
-def _pad(image: Tensor, window: Sequence[int]) -> tuple[Tensor, tuple[slice, ...]]:
-    """Zeros around an image smaller than the window, and where the image then lies."""
-    least = (1,) * (3 - len(window)) + tuple(window)
-    before = [max(0, size - n) // 2 for n, size in zip(image.shape[1:], least, strict=True)]
-    after = [max(0, size - n) - b for n, size, b in zip(image.shape[1:], least, before, strict=True)]
-    inside = tuple(slice(b, b + n) for b, n in zip(before, image.shape[1:], strict=True))
-    if not any(before) and not any(after):
-        return image, inside
-    widths = [w for pair in zip(reversed(before), reversed(after), strict=True) for w in pair]
-    return nn.functional.pad(image, widths), inside
+@dataclass(frozen=True)
+class _Way:
+    """How windows are computed and added up.
 
-
-def _starts(size: int, window: int) -> list[int]:
-    """Evenly spread window starts, at most ``STEP`` windows apart.
-
-    >>> _starts(110, 64)
-    [0, 23, 46]
+    Attributes:
+        device: Where they are computed.
+        most: How many at once, at most.
+        aside: They are added up on the host; else on the device, if there is room.
     """
-    count = math.ceil((size - window) / (window * STEP)) + 1
-    return [round(k * (size - window) / max(1, count - 1)) for k in range(count)]
+
+    device: torch.device
+    most: int
+    aside: bool = False
+
+    def thriftier(self) -> "_Way | None":
+        """A way that takes less memory; None: there is none."""
+        if self.most > 1:
+            return replace(self, most=self.most // 2)
+        return None if self.aside or self.device.type == "cpu" else replace(self, aside=True)
+
+    def home(self, heads: int, voxels: int) -> torch.device:
+        """Where to add up."""
+        beyond = self.device.type == "cuda" and heads * voxels * 4 > SUM_SHARE * memory.free_bytes(self.device)
+        return torch.device("cpu") if self.aside or beyond else self.device
 
 
-def _batches(shape: Sequence[int], window: Sequence[int], device: torch.device) -> Iterator[list[Place]]:
-    slices = [list(range(shape[0]))] if len(window) == 2 else []
-    axes = slices + [_starts(n, w) for n, w in zip(shape[3 - len(window) :], window, strict=True)]
-    many = max(1, VOXELS_PER_BATCH.get(device.type, 1_000_000) // math.prod(window))
-    places = itertools.product(*axes)
-    while batch := list(itertools.islice(places, many)):
-        yield batch
+def _fitting(mean: Callable[[Tensor], Tensor], padded: Tensor, window: tuple[int, ...], device: torch.device) -> Tensor:
+    """The weighted sum of all windows, on the host, in whatever way memory suffices for."""
+    way = _Way(device, max(1, VOXELS_PER_BATCH.get(device.type, 1_000_000) // math.prod(window)))
+    while True:
+        try:
+            return _sum(mean, padded, window, way).cpu()
+        except (RuntimeError, MemoryError) as error:
+            if not memory.exhausted(error):
+                raise
+            thriftier = way.thriftier()
+            if thriftier is None:
+                raise DoesNotFit(_too_large(padded, window, device)) from error
+            way = thriftier
+        # Outside the handler: inside, the error's traceback would still hold the tensors that did not fit.
+        memory.give_back(device)
 
 
-def _cut(volume: Tensor, place: Place, window: Sequence[int]) -> Tensor:
-    """The (C, *window) view of a volume at a place."""
-    *plane, height, width = (slice(start, start + n) for start, n in zip(place[-len(window) :], window, strict=True))
-    return volume[:, plane[0] if plane else place[0], height, width]
+@torch.inference_mode()
+def _sum(mean: Callable[[Tensor], Tensor], padded: Tensor, window: tuple[int, ...], way: _Way) -> Tensor:
+    """The same in one way, where it was added up."""
+    weights = gaussian(window).to(way.device)
+    total: Tensor | None = None
+    for places in batches(padded.shape[1:], window, way.most):
+        patches = send(torch.stack([cut(padded, place, window) for place in places]), way.device)
+        seen = mean(patches).mul_(weights)
+        if total is None:
+            home = way.home(seen.shape[1], padded[0].numel())
+            total = torch.zeros(seen.shape[1], *padded.shape[1:], device=home)
+        for place, one in zip(places, seen.to(total.device), strict=True):
+            cut(total, place, window).add_(one)
+    if total is None:
+        raise ValueError(f"nothing to predict in an image of shape {tuple(padded.shape)}")
+    return total
 
 
-def _profile(size: int) -> Tensor:
-    offset = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-    return torch.exp(-0.5 * (offset / (SIGMA * size)) ** 2)
-
-
-def _gaussian(window: Sequence[int]) -> Tensor:
-    profiles = [_profile(size) for size in window]
-    product = profiles[0]
-    for profile in profiles[1:]:
-        product = product.unsqueeze(-1) * profile
-    return product.float()
-
-
-def _coverage(shape: Sequence[int], window: Sequence[int]) -> Tensor:
-    """Sum of all windows' weights at each voxel; it is a product over axes because windows lie on a grid."""
-    sums = []
-    for n, size in zip(shape[3 - len(window) :], window, strict=True):
-        line, profile = torch.zeros(n, dtype=torch.float64), _profile(size)
-        for start in _starts(n, size):
-            line[start : start + size] += profile
-        sums.append(line)
-    product = sums[0]
-    for line in sums[1:]:
-        product = product.unsqueeze(-1) * line
-    return product.float()
-
-
-def _home(mean: Tensor, padded: Tensor, device: torch.device) -> torch.device:
-    """Where to add up: on the device, unless the sum would take much of its memory."""
-    needed = mean.shape[1] * padded[0].numel() * 4
-    if device.type == "cuda" and needed > 0.4 * torch.cuda.mem_get_info(device)[0]:
-        return torch.device("cpu")
-    return device
+def _too_large(padded: Tensor, window: tuple[int, ...], device: torch.device) -> str:
+    voxels, edges = (" x ".join(map(str, shape)) for shape in (padded.shape[1:], window))
+    free = machine.gib(memory.free_bytes(device))
+    return (
+        f"an image of {voxels} voxels cannot be predicted on {device}, not even one window of {edges} at a time: "
+        f"{free} of memory are free; free more of it, or use a device that has more"
+    )

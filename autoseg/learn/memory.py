@@ -12,6 +12,9 @@ from autoseg import environment, machine
 
 _SMALL_BINS, _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = 1, -1, -3, -4
 """Names of switches, from malloc.h."""
+_SAID_OF_MEMORY = ("allocate memory", "out of memory", "ALLOC_FAILED", "unable to find an engine")
+"""By torch, CUDA, cuBLAS and cuDNN. The last is torch's, once all of cuDNN's algorithms failed: mostly because none of
+their workspaces found room."""
 
 
 def peak_bytes(device: torch.device) -> int | None:
@@ -26,9 +29,13 @@ def peak_bytes(device: torch.device) -> int | None:
 
 
 def free_bytes(device: torch.device) -> int:
-    """What could still be taken, of the accelerator or of this machine."""
+    """What could still be taken, of the accelerator or of this machine.
+
+    What torch keeps for the next tensor is free, too: to the driver it is taken, as a rule almost all there is.
+    """
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     return machine.ram_bytes()
 
 
@@ -36,7 +43,7 @@ def exhausted(error: BaseException) -> bool:
     """Whether an error says that memory ran out; torch has a type of its own for that on accelerators only."""
     said = str(error)
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and ("allocate memory" in said or "out of memory" in said)
+        isinstance(error, RuntimeError) and any(words in said for words in _SAID_OF_MEMORY)
     )
 
 
@@ -45,6 +52,8 @@ def give_back(device: torch.device) -> None:
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
 
 
 @contextlib.contextmanager

@@ -3,8 +3,10 @@ import pytest
 import torch
 from torch import nn
 
-from autoseg.learn import networks
-from autoseg.learn.infer import _gaussian, _starts, predict_volume
+from autoseg.errors import DoesNotFit
+from autoseg.learn import infer, networks
+from autoseg.learn.infer import predict_volume
+from autoseg.learn.windows import gaussian, starts
 from tests.learn.tiny import network_plan
 
 CPU = torch.device("cpu")
@@ -75,18 +77,81 @@ def test_a_real_network_agrees_with_itself_on_one_window_and_is_repeatable():
     np.testing.assert_allclose(low, direct, atol=0.05)
 
 
+class Roomy(Voxelwise):
+    """On a machine whose memory holds ``room`` windows at once."""
+
+    def __init__(self, room):
+        super().__init__()
+        self.room, self.seen = room, []
+
+    def forward(self, x):
+        self.seen.append(len(x))
+        if len(x) > self.room:
+            raise torch.OutOfMemoryError("out of memory")
+        return super().forward(x)
+
+
+def test_windows_that_do_not_fit_go_in_smaller_batches_to_the_same_result(monkeypatch):
+    monkeypatch.setitem(infer.VOXELS_PER_BATCH, "cpu", 13 * 8**3)
+    image = np.random.default_rng(0).normal(size=(1, 20, 13, 11)).astype(np.float32)
+    short, ample = Roomy(3), Roomy(100)
+    both = [predict_volume([network], image, (8, 8, 8), "softmax", (), CPU, "fp32") for network in (short, ample)]
+    np.testing.assert_allclose(*both, atol=1e-6)
+    assert ample.seen == [8, 8, 8]  # of 24 windows, and no more than 13 at once
+    assert short.seen == [8, 4, *[2] * 12]
+
+
+def test_an_image_without_memory_for_a_single_window_is_an_error_with_the_fix():
+    image = np.zeros((1, 9, 9, 9), np.float32)
+    with pytest.raises(DoesNotFit, match=r"9 x 9 x 9 voxels .* not even one window of 8 x 8 x 8 .* has more"):
+        predict_volume([Roomy(0)], image, (8, 8, 8), "softmax", (), CPU, "fp32")
+
+
+def test_other_errors_are_not_taken_for_a_want_of_memory():
+    class Broken(nn.Module):
+        def forward(self, x):
+            raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        predict_volume([Broken()], np.zeros((1, 8, 8, 8), np.float32), (8, 8, 8), "softmax", (), CPU, "fp32")
+
+
+def test_an_accelerator_at_last_adds_up_on_the_host():
+    ways = [infer._Way(torch.device("mps"), 4)]
+    while (thriftier := ways[-1].thriftier()) is not None:
+        ways.append(thriftier)
+    assert [(way.most, way.aside) for way in ways] == [(4, False), (2, False), (1, False), (1, True)]
+    assert [way.home(2, 100).type for way in ways] == ["mps", "mps", "mps", "cpu"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("room", [1.0, 0.0])
+def test_a_gpu_predicts_what_a_cpu_predicts_wherever_windows_are_added_up(room, monkeypatch):
+    monkeypatch.setattr(infer, "SUM_SHARE", room)
+    plan, gpu = network_plan(), torch.device("cuda:0")
+    image = np.random.default_rng(0).normal(size=(1, 20, 13, 11)).astype(np.float32)
+    here, there = (
+        predict_volume(
+            [networks.place(networks.build(plan), device, 3)], image, (8, 8, 8), "softmax", (0,), device, "fp32"
+        )
+        for device in (CPU, gpu)
+    )
+    np.testing.assert_allclose(here, there, atol=5e-3)
+
+
 def test_the_image_is_not_changed():
     image = np.ones((1, 3, 9, 9), np.float32)
     image.setflags(write=False)
     predict_volume([Voxelwise()], image, (4, 8, 8), "softmax", (), CPU, "fp32")
 
 
-@pytest.mark.parametrize(("size", "window", "starts"), [(8, 8, [0]), (9, 8, [0, 1]), (300, 128, [0, 57, 115, 172])])
-def test_window_starts(size, window, starts):
-    assert _starts(size, window) == starts
+@pytest.mark.parametrize(("size", "window", "first"), [(8, 8, [0]), (9, 8, [0, 1]), (300, 128, [0, 57, 115, 172])])
+def test_window_starts(size, window, first):
+    assert starts(size, window) == first
 
 
 def test_gaussian_weights_are_symmetric_and_positive():
-    weights = _gaussian((6, 8, 128))
+    weights = gaussian((6, 8, 128))
     torch.testing.assert_close(weights, weights.flip((0, 1, 2)))
     assert weights.min() > 0
