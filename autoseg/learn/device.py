@@ -32,11 +32,17 @@ UNITS_PER_NETWORK = 20
 """Convolutions in a typical planned network; converts the overhead of one into the overhead of a step."""
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-_SHAPES: dict[int, tuple[tuple[int, tuple[int, ...]], ...]] = {
-    2: ((16, (160, 160)), (32, (80, 80))),
-    3: ((16, (28, 36, 28)), (32, (14, 18, 14))),
+_Measured = dict[int, tuple[tuple[int, int, tuple[int, ...]], ...]]
+_ON_A_CPU: _Measured = {
+    2: ((4, 16, (160, 160)), (4, 32, (80, 80))),
+    3: ((4, 16, (28, 36, 28)), (4, 32, (14, 18, 14))),
 }
-"""Channels and patch of the two convolutions measured per dimension."""
+_ON_AN_ACCELERATOR: _Measured = {
+    2: ((12, 32, (256, 256)), (12, 64, (128, 128))),
+    3: ((2, 32, (96, 96, 96)), (2, 64, (48, 48, 48))),
+}
+"""Batch, channels and patch of the two convolutions measured per dimension: as in the first stages of what is planned
+for such a machine, where most of the work is. What a CPU is measured by would not fill an accelerator."""
 
 
 def resolve(name: str) -> torch.device:
@@ -48,8 +54,11 @@ def resolve(name: str) -> torch.device:
     >>> resolve("cpu")
     device(type='cpu')
     """
+    if name == "cpu":
+        return torch.device(name)  # no accelerator need be looked at
     found = _available()
-    wanted = found[0] if name == "auto" else "cuda:0" if name == "cuda" else name
+    gpus = [each for each in found if each.startswith("cuda")]
+    wanted = found[0] if name == "auto" else gpus[0] if name == "cuda" and gpus else name
     if wanted not in found:
         raise UsageError(f"device {name!r} is not available here; there are: auto, {', '.join(found)}")
     return torch.device(wanted)
@@ -57,8 +66,35 @@ def resolve(name: str) -> torch.device:
 
 def _available() -> list[str]:
     """Best first."""
-    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    gpus = [f"cuda:{index}" for index in _gpus()]
     return [*gpus, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
+
+
+def _gpus() -> list[int]:
+    """The numbers of the GPUs that this build of torch has code for; of others torch itself warns."""
+    if not torch.cuda.is_available():
+        return []
+    built = torch.cuda.get_arch_list() if torch.version.cuda is not None else []  # AMD's are named otherwise
+    return [
+        index
+        for index in range(torch.cuda.device_count())
+        if not built or any(runs(code, torch.cuda.get_device_capability(index)) for code in built)
+    ]
+
+
+def runs(code: str, capability: tuple[int, int]) -> bool:
+    """Whether code for one architecture runs on a GPU of another.
+
+    Binaries run on later GPUs of the same generation, PTX on all later ones. Letters at the end, for features that not
+    all GPUs of a generation have, are not looked at: better try a GPU in vain than leave one out.
+
+    >>> [runs(code, (8, 6)) for code in ("sm_80", "sm_89", "sm_75", "compute_75", "sm_86a")]
+    [True, False, False, True, True]
+    """
+    kind, _, number = code.partition("_")
+    digits = number.rstrip("af")
+    built = int(digits[:-1]), int(digits[-1])
+    return built <= capability and (kind == "compute" or built[0] == capability[0])
 
 
 def others(name: str) -> tuple[str, ...]:
@@ -66,18 +102,21 @@ def others(name: str) -> tuple[str, ...]:
 
     Only where ``name`` leaves the choice to us, and only GPUs with as much memory as the first, for which is planned.
     """
-    if name not in ("auto", "cuda") or not torch.cuda.is_available():
-        return ()
-    count = torch.cuda.device_count()
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count)))).split(",")[:count]
-    rooms = [torch.cuda.get_device_properties(index).total_memory for index in range(count)]
-    return tuple(name.strip() for name, room in list(zip(visible, rooms, strict=True))[1:] if room >= rooms[0])
+    gpus = _gpus() if name in ("auto", "cuda") else []
+    everyone = ",".join(map(str, range(torch.cuda.device_count())))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", everyone).split(",")
+    rooms = [torch.cuda.get_device_properties(index).total_memory for index in gpus]
+    return tuple(visible[index].strip() for index, room in zip(gpus, rooms, strict=True) if room >= rooms[0])[1:]
 
 
 def prepare(device: torch.device, deterministic: bool) -> None:
-    """Set torch's process-wide switches: all cores of this process, and repeatable kernels if asked for."""
+    """Set torch's process-wide switches: all cores of this process, and repeatable kernels if asked for.
+
+    A GPU that is not the first becomes the current one, so that nothing takes memory of the first beside it.
+    """
     torch.set_num_threads(machine.cores())
     if device.type == "cuda":
+        torch.cuda.set_device(device.index or 0)
         torch.backends.cudnn.benchmark = not deterministic
         torch.backends.cudnn.deterministic = deterministic
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not deterministic
@@ -102,13 +141,14 @@ def measure(device: torch.device, folder: Path, accelerators: int = 1) -> Budget
     with memory.recycling():  # as in training
         throughputs = tuple(_throughput(device, dimension, p) for dimension in (2, 3) for p in precisions)
         step_overhead_s = _step_overhead(device)
+    memory.give_back(device)
     ram = machine.ram_bytes()
     return Budget(
         device=str(device),
         device_name=_name(device),
         cores=machine.cores(),
         accelerators=accelerators,
-        memory_bytes=torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else ram,
+        memory_bytes=memory.free_bytes(device) if device.type == "cuda" else ram,
         ram_bytes=ram,
         disk_bytes=shutil.disk_usage(folder).free,
         precision=_fastest(throughputs),
@@ -124,8 +164,10 @@ def computes_right(device: torch.device, precision: Precision) -> bool:
     """Whether a low-precision convolution agrees with float32, forwards and backwards.
 
     Some library versions compute bfloat16 3D convolutions wrongly (pytorch issue 163539), and some processors lack the
-    instructions; such a precision is left out.
+    instructions; such a precision is left out. So is what a GPU can only emulate, many times slower than float32.
     """
+    if device.type == "cuda" and precision == "bf16" and not _has_bf16(device):
+        return False
     convolution = nn.Conv3d(16, 32, 3, padding=1)
     initialize(convolution, seed=0)
     convolution.to(device).to(memory_format=layout(device, 3))  # type: ignore[call-overload]
@@ -153,8 +195,8 @@ def _close(low: Tensor, reference: Tensor) -> bool:
 
 def _throughput(device: torch.device, dimension: int, precision: Precision) -> Throughput:
     work = seconds = 0.0
-    for channels, patch in _SHAPES[dimension]:
-        batch = 4 if device.type == "cpu" else 32
+    measured = _ON_A_CPU if device.type == "cpu" else _ON_AN_ACCELERATOR
+    for batch, channels, patch in measured[dimension]:
         unit = place(_unit(dimension, channels, channels), device, dimension)
         x = torch.randn(batch, channels, *patch).to(device).contiguous(memory_format=layout(device, dimension))
         step_s = _seconds_per_call(functools.partial(_step, unit, x, precision), device)
@@ -177,7 +219,7 @@ def _step(unit: nn.Module, x: Tensor, precision: Precision) -> None:
 
 
 def _bytes_per_s(device: torch.device) -> float:
-    source = torch.ones((128 if device.type == "cpu" else 1024) << 20, dtype=torch.uint8, device=device)
+    source = torch.ones((128 if device.type == "cpu" else 512) << 20, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     return 2 * source.numel() / _seconds_per_call(lambda: target.copy_(source), device, least_s=0.02)
 
@@ -226,8 +268,14 @@ def _unit(dimension: int, channels_in: int, channels_out: int) -> ConvolutionUni
 
 def _candidates(device: torch.device) -> tuple[Precision, ...]:
     if device.type == "cuda":
-        return ("fp32", "bf16") if torch.cuda.is_bf16_supported(including_emulation=False) else ("fp32", "fp16")
+        return ("fp32", "bf16") if _has_bf16(device) else ("fp32", "fp16")
     return ("fp32", "bf16") if device.type == "cpu" else ("fp32",)
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Whether a GPU computes bfloat16 by itself."""
+    with torch.cuda.device(device):  # torch answers for the current one
+        return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _fastest(throughputs: tuple[Throughput, ...]) -> Precision:

@@ -15,7 +15,7 @@ def test_resolve_knows_what_is_here():
 
 def test_measure_fills_a_budget(tmp_path, monkeypatch):
     monkeypatch.setattr(devices, "SECONDS_PER_MEASUREMENT", 0.01)
-    monkeypatch.setattr(devices, "_SHAPES", {2: ((4, (32, 32)),), 3: ((4, (8, 8, 8)),)})
+    monkeypatch.setattr(devices, "_ON_A_CPU", {2: ((4, 4, (32, 32)),), 3: ((4, 4, (8, 8, 8)),)})
     monkeypatch.setattr(machine, "cores", lambda: 1)
     threads = torch.get_num_threads()
     budget = devices.measure(torch.device("cpu"), tmp_path)
