@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import swa_utils
 
 from autoseg.learn import networks
 from autoseg.learn.collapse import Watch
@@ -137,9 +138,8 @@ class TrainingState:
         """
         self.updates += 1
         grown = 0.0 if decay is None else min(decay, (1 + self.updates) / (10 + self.updates))
-        with torch.no_grad():
-            for slow, fast in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                slow.lerp_(fast, 1.0 - grown)
+        move = swa_utils.get_ema_multi_avg_fn(grown)  # all weights at once, which takes accelerators few kernels
+        move(list(self.average.parameters()), list(self.network.parameters()), self.updates)
 
     def note(self, outcome: Outcome, rate: float, decay: float | None) -> None:
         """Take note of a step: average and curve where it changed the weights, or else that it was left out.

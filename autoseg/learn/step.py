@@ -72,15 +72,16 @@ class Update:
         """
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        outcome = self._shared(state, self._fitting(state, images, classes))
+        facts = self._shared(state, self._fitting(state, images, classes))
         state.scaler.unscale_(state.optimizer)
         norm = nn.utils.clip_grad_norm_(state.network.parameters(), self.plan.gradient_clip)
-        finite = math.isfinite(outcome.loss) and (self.plan.precision == "fp16" or bool(torch.isfinite(norm)))
+        loss, drawn, found, steepness = torch.cat((facts, norm.reshape(1))).tolist()  # the one wait for the device
+        finite = math.isfinite(loss) and (self.plan.precision == "fp16" or math.isfinite(steepness))
         if finite:
             state.scaler.step(state.optimizer)  # with fp16 it leaves out steps with overflowing gradients by itself
         state.scaler.update()
         state.optimizer.zero_grad(set_to_none=True)  # now, so that nobody keeps gradients while saving or reading ahead
-        return outcome if finite else Outcome(math.nan, outcome.drawn, outcome.found)
+        return Outcome(loss if finite else math.nan, drawn > 0, found > 0)
 
     def _fitting(self, state: TrainingState, images: Tensor, classes: Tensor) -> Tensor:
         """The gradient of the batch, in twice as many pieces whenever memory does not suffice."""
@@ -97,12 +98,11 @@ class Update:
             state.optimizer.zero_grad(set_to_none=True)
             memory.give_back(images.device)
 
-    def _shared(self, state: TrainingState, facts: Tensor) -> Outcome:
-        """The gradient and the outcome of the whole team's batch."""
+    def _shared(self, state: TrainingState, facts: Tensor) -> Tensor:
+        """The facts, like the gradient, of the whole team's batch."""
         gradients = (parameter.grad for parameter in state.network.parameters() if parameter.grad is not None)
         self.team.add((facts, *gradients))
-        loss, drawn, found = facts.tolist()
-        return Outcome(loss, drawn > 0, found > 0)
+        return facts
 
     def gradient(self, state: TrainingState, images: Tensor, classes: Tensor) -> Tensor:
         """Add up the gradient; what it came to as (loss, drawn, found), still on the device: asking waits for it."""

@@ -6,7 +6,7 @@ terms of a loss need is computed once. Everything is at least float32, whatever 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import torch
 from torch import Tensor
@@ -66,10 +66,13 @@ class Comparison:
     def head_truth(self) -> Tensor:
         """(B, H, …) bool: what each head should call true; false where nothing is annotated."""
         if not self.exclusive:
-            device = self.classes.device
-            return torch.stack([torch.isin(self.classes, torch.tensor(m, device=device)) for m in self.members], dim=1)
+            return torch.stack([self._is_among(indices) for indices in self.members], dim=1)
         heads = torch.arange(self.logits.shape[1], device=self.classes.device)
         return self.classes.unsqueeze(1) == heads.view(1, -1, *(1,) * (self.classes.ndim - 1))
+
+    def _is_among(self, indices: Sequence[int]) -> Tensor:
+        """(B, …) bool; no list of indices is sent to the device, which sending would wait for."""
+        return reduce(torch.logical_or, (self.classes == index for index in indices))
 
     @cached_property
     def head_probabilities(self) -> Tensor:
