@@ -9,8 +9,9 @@ that checkpoints, averaged weights and optimizers know nothing of it. A compiled
 * the time that it saves in what is left of the job is more than compiling took.
 """
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -83,6 +84,21 @@ def judged(
     return Attempt(
         compiled, f"used: {compile_s:.0f} s to compile, then {after_s:.4f} s per step instead of {before_s:.4f}"
     )
+
+
+@contextlib.contextmanager
+def released(update: Update, device: torch.device) -> Iterator[None]:
+    """After the ``with`` block, give back what compiled passes hold, if the update has any.
+
+    The next job's network is another one: for it, code is looked up anew in the compiler's files. Graphs keep memory of
+    their own, which predictions need, and after a few jobs of other sizes torch would compile nothing any more.
+    """
+    try:
+        yield
+    finally:
+        if update.compiled is not None:
+            torch.compiler.reset()
+            memory.give_back(device)
 
 
 def _summary(error: Exception) -> str:

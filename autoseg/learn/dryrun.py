@@ -64,6 +64,8 @@ def dry_run(
 
     def note(_: Event) -> None:
         stamps.append(time.perf_counter())
+        if device.type == "cuda" and len(stamps) == 2 <= training.steps:
+            torch.cuda.reset_peak_memory_stats(device)  # kernels were tried out, some with room that none takes later
         on_step()
 
     source = _noise(network, training, members)
@@ -85,6 +87,7 @@ def dry_run_apart(
         ResourceError: There was not enough memory.
     """
     environment.inherit()
+    memory.give_back(device)
     few = training.model_copy(update={"steps": MEMORY_STEPS, "seconds": None})
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         try:

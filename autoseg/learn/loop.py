@@ -16,6 +16,7 @@ from autoseg.errors import UsageError
 from autoseg.events import Event, Notify, silent
 from autoseg.learn import energy, memory
 from autoseg.learn.cases import PatchSource
+from autoseg.learn.compilation import released
 from autoseg.learn.energy import Meter
 from autoseg.learn.loader import Batches
 from autoseg.learn.monitor import Look, Score, due, hastened, stands_still
@@ -102,6 +103,7 @@ def _run(task: Task, around: Surroundings, state: TrainingState) -> None:
     with (
         Batches(around.source, plan, around.device, task.seed, state.step, around.team, warn) as batches,
         saver.when_interrupted(state),
+        released(update, around.device),
     ):
         while state.share < 1.0:
             rate = learning_rate(plan, state.share) * state.rate_factor

@@ -29,6 +29,8 @@ LAYOUT_SHARE = 0.01
 """Of the job, that they may cost."""
 CLEARLY = 0.97
 """Of the time in the usual order, that the other must stay below."""
+FIRST_STEPS = 2
+"""That tell how long one takes, of which the faster counts: in the first, accelerators load and try out kernels."""
 COMPILING_S = 1800.0
 """Least that must be left of a job for compiling to be tried: each mode takes a minute or two."""
 MODES = ("default", "reduce-overhead")
@@ -78,7 +80,7 @@ def _told(step_s: float) -> str:
 
 def _tried(update: Update, state: TrainingState, batch: Batch, orders: Sequence[torch.memory_format]) -> list[float]:
     """Seconds of a step in each order; none where memory is short, or the job, as a step in the usual order tells."""
-    first_s = _affordable_s(update, state, batch)
+    first_s = _first_s(update, state, batch)
     if first_s is None or len(orders) * TURNS * first_s > LAYOUT_SHARE * _left_s(update, state, first_s):
         return []
     return _seconds(update, state, batch, orders)
@@ -96,18 +98,23 @@ def _seconds(update: Update, state: TrainingState, batch: Batch, orders: Sequenc
     return seconds
 
 
-def _affordable_s(update: Update, state: TrainingState, batch: Batch) -> float | None:
+def _affordable_s(update: Update, state: TrainingState, batch: Batch, repeats: int = 1) -> float | None:
     """Seconds of a step; None where a whole batch does not fit into memory."""
     if state.pieces > 1:
         return None
     try:
-        return gradient_s(update, state, batch)
+        return gradient_s(update, state, batch, repeats)
     except (RuntimeError, MemoryError) as error:
         if not memory.exhausted(error):
             raise
     state.optimizer.zero_grad(set_to_none=True)
     memory.give_back(batch[0].device)
     return None
+
+
+def _first_s(update: Update, state: TrainingState, batch: Batch) -> float | None:
+    """The same, where it may be the first step of all."""
+    return _affordable_s(update, state, batch, 1 if batch[0].device.type == "cpu" else FIRST_STEPS)
 
 
 # ------------------------------------------------------------------------------------------------------- compiling
@@ -117,7 +124,7 @@ def _compiled(update: Update, state: TrainingState, batch: Batch) -> tuple[Updat
     """The update with its passes compiled where that pays, and what was found."""
     if batch[0].device.type != "cuda":
         return update, "not compiled, which gains too little but on CUDA devices"
-    step_s = _affordable_s(update, state, batch)
+    step_s = _first_s(update, state, batch)
     if step_s is None:
         return update, "not compiled, as batches are computed in parts for want of memory"
     if _left_s(update, state, step_s) < COMPILING_S:

@@ -74,6 +74,9 @@ def calibrate(
 def step_s(configuration: Configuration, labels: LabelSet, device: torch.device, notify: Notify) -> float:
     """Seconds of one training step of a configuration, measured on noise with the real loop."""
     training = configuration.training.model_copy(update={"steps": STEPS, "seconds": LONGEST_S})
+    if device.type != "cpu":  # kernels are loaded and tried out, which may take as long as all steps are given
+        first = training.model_copy(update={"steps": 1, "seconds": None})
+        dry_run(configuration.network, first, labels.members, device)
     done = itertools.count(1)
 
     def tell() -> None:
