@@ -7,9 +7,17 @@ first one's clock counts, and it alone saves and reports. Started by ``torchrun`
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed
+
+from autoseg.errors import UsageError
+
+PATIENCE = timedelta(hours=2)
+"""For the slowest member. The leader alone predicts the monitor cases, and tuning takes some longer than others."""
+ON_GPUS = "cpu:gloo,cuda:nccl"
+"""How tensors travel where there are GPUs, on which a job may train or not."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,19 @@ class Team:
         return self.rank == 0
 
     def device(self, planned: torch.device) -> torch.device:
-        """The device of this process, where one was planned for."""
-        return torch.device("cuda", self.seat) if self.size > 1 and planned.type == "cuda" else planned
+        """The device of this process, where one was planned for.
+
+        Raises:
+            UsageError: This machine has fewer GPUs than processes.
+        """
+        if self.size == 1 or planned.type != "cuda":
+            return planned
+        if self.seat >= torch.cuda.device_count():
+            raise UsageError(
+                f"process {self.seat} of this machine has no GPU of its own, as there are {torch.cuda.device_count()}; "
+                f"start at most so many (torchrun --nproc-per-node={max(1, torch.cuda.device_count())})"
+            )
+        return torch.device("cuda", self.seat)
 
     def samples(self, batch: int) -> range:
         """Which samples of a batch this process computes.
@@ -71,5 +90,6 @@ def joined() -> Team:
     if size == 1 or "RANK" not in os.environ:
         return ALONE
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        gpus = torch.cuda.is_available() and distributed.is_nccl_available()
+        distributed.init_process_group(ON_GPUS if gpus else "gloo", timeout=PATIENCE)
     return Team(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))

@@ -80,6 +80,14 @@ def test_a_process_that_nobody_grouped_is_alone(monkeypatch):
     assert joined().leads
 
 
+def test_each_process_has_a_gpu_of_its_own_or_it_is_an_error():
+    gpu, beyond = torch.device("cuda:0"), torch.cuda.device_count()
+    assert Team(0, 1, seat=beyond).device(gpu) == gpu
+    assert Team(1, 2, seat=beyond).device(torch.device("cpu")) == torch.device("cpu")
+    with pytest.raises(UsageError, match=f"has no GPU of its own, as there are {beyond}; start at most so many"):
+        Team(1, 2, seat=beyond).device(gpu)
+
+
 def test_more_processes_than_samples_are_an_error():
     with pytest.raises(UsageError, match="4 processes, but a batch has 3 samples.*start at most 3"):
         trained(Team(0, 4))
