@@ -37,9 +37,19 @@ def main() -> None:
     except OSError as error:
         _tell(f"autoseg: error: {error.filename or 'system'}: {error.strerror or error}")
         sys.exit(4)
-    except Exception:  # noqa: BLE001 - the fence: anything else is our bug, and says so
+    except Exception as error:  # noqa: BLE001 - the fence: anything else is our bug, and says so
+        if isinstance(error, RuntimeError) and _exhausted(error):
+            _tell(f"autoseg: error: {error}; free memory of the accelerator, or use another with --device")
+            sys.exit(4)
         _tell(traceback.format_exc() + "autoseg: this is a bug in autoseg; please report the lines above")
         sys.exit(70)
+
+
+def _exhausted(error: Exception) -> bool:
+    """Whether it is torch's own way of saying that an accelerator's memory ran out."""
+    from autoseg.learn import memory
+
+    return memory.exhausted(error)
 
 
 def _tell(message: str) -> None:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from autoseg.events import Event, Notify
 from autoseg.learn import device
@@ -30,20 +31,28 @@ def hired(workspace: Workspace, name: str, jobs: int, notify: Notify) -> Iterato
         jobs: In all.
         notify: Told where each helper's messages go.
     """
-    crew = [_start(workspace, gpu, notify) for gpu in device.others(name)[: max(0, jobs - 1)]]
+    crew = {gpu: _start(workspace, gpu, notify) for gpu in device.others(name)[: max(0, jobs - 1)]}
     done = False
     try:
         yield
         done = True
     finally:
-        for process in crew:
+        for process in crew.values():
             if not done:
                 process.terminate()
             _end(process)
+    for gpu, process in crew.items():
+        if process.returncode != 0:
+            detail = f"the process on GPU {gpu} ended with code {process.returncode}; {_log(workspace, gpu)} says why"
+            notify(Event(stage="train", what="warning", detail=detail))
+
+
+def _log(workspace: Workspace, gpu: str) -> Path:
+    return workspace.events.parent / f"gpu_{gpu}.log"
 
 
 def _start(workspace: Workspace, gpu: str, notify: Notify) -> "subprocess.Popen[bytes]":
-    log = workspace.events.parent / f"gpu_{gpu}.log"
+    log = _log(workspace, gpu)
     notify(Event(stage="train", what="note", detail=f"a process on GPU {gpu} trains too; its messages are in {log}"))
     command = [sys.executable, "-m", "autoseg", "train", str(workspace.path)]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": gpu}  # the only one it sees, and its first
