@@ -10,6 +10,9 @@ VARIABLES = {
     # The GNU C library keeps the slivers beside large aligned blocks for small ones, so that the blocks' room cannot
     # be used again as a whole. Without that cache, training takes up to a quarter less memory in the same time.
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
+    # What torch cannot compute on Apple's accelerators yet, a processor computes, and torch says so. Without it, the
+    # first such operation ends the job.
+    "PYTORCH_ENABLE_MPS_FALLBACK": "1",
 }
 
 
