@@ -5,23 +5,30 @@
 On made-up scans of the size and spacing of the Decathlon's hearts, for which nnU-Net plans patches of 80x192x160 and
 batches of two. Our parity planner makes the same plan, which is checked. nnU-Net trains as it comes (fp16, compiled),
 with as many loader processes as serve it best; ours trains a job as a run does, in the precision that a run chooses.
-Also printed: our share of time spent waiting for data, and of two limits: the machine's fastest matrix product
-(``peak``), and the time that each convolution needs at least for its arithmetic or its memory traffic (``roofline``).
+The job is planned as long as nnU-Net's, so that it finds out whether compiling pays, and is stopped after some steps.
+Also printed: how our steps were computed, our share of time spent waiting for data, and of two limits: the machine's
+fastest matrix product (``peak``), and the time that each convolution needs at least for its arithmetic or its memory
+traffic (``roofline``).
 Nothing else may run on the machine meanwhile.
 """
 
 import argparse
+import contextlib
+import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import torch
 
-from autoseg import environment, pipeline
-from autoseg.contracts import Label, Settings, TrainedModel
+from autoseg import environment, generations, pipeline
+from autoseg.contracts import Label, Settings
+from autoseg.errors import Interrupted
 from autoseg.events import Event
 from autoseg.job import Job
+from autoseg.learn import checkpoint
 from autoseg.phantoms import write_msd
 from autoseg.stages import preprocess, train
 from benchmarks.peers.install import default_folder
@@ -68,9 +75,11 @@ def main() -> None:
     peer = Peer(HEART_SIZED, data, options.venv, out / "nnunet", options.device)
     peer.prepare()
     theirs = peer.tuned(HEART_SIZED.minutes, bf16=False).tried[0]
-    configuration, model, ours_s = trained(data / HEART_SIZED.folder, out / "run", options.device, options.steps, peer)
+    ours = trained(data / HEART_SIZED.folder, out / "run", options.device, options.steps, peer)
+    configuration, ours_s = ours.configuration, ours.step_s
     print(f"nnU-Net, {theirs.processes} loader processes: {theirs.iteration_s:.4f} s per step")
-    print(f"autoseg, {configuration.training.precision}: {ours_s:.4f} s per step, waiting {model.data_wait_share:.1%}")
+    print(f"autoseg, {configuration.training.precision}: {ours_s:.4f} s per step, waiting {ours.wait_share:.1%}")
+    print(f"  {ours.execution}")
     print(f"ratio: {ours_s / theirs.iteration_s:.3f}")
     print(limits(configuration, torch.device(options.device), ours_s))
 
@@ -82,28 +91,49 @@ def made_data(folder: Path, task: Task, shape: Shape) -> Path:
     return folder
 
 
-def trained(source: Path, work: Path, device: str, steps: int, peer: Peer) -> tuple[Configuration, TrainedModel, float]:
-    """Train so many steps of nnU-Net's plan: the configuration, the job's record, and the median step's seconds."""
+@dataclass(frozen=True)
+class Trained:
+    """Some steps of a job.
+
+    Attributes:
+        configuration: What was trained.
+        step_s: Seconds of the median step, once settled.
+        wait_share: Of the time, spent waiting for batches.
+        execution: How steps were computed, and why.
+    """
+
+    configuration: Configuration
+    step_s: float
+    wait_share: float
+    execution: str
+
+
+def trained(source: Path, work: Path, device: str, steps: int, peer: Peer) -> Trained:
+    """Train so many steps of nnU-Net's plan, of a job that begins anew."""
     stamps: list[float] = []
 
     def note(event: Event) -> None:
-        if event.unit == "step":
+        if event.unit == "step" and event.what == "progress":
             stamps.append(time.perf_counter())
+        if len(stamps) > steps:
+            raise Interrupted("these are enough")
 
     with pipeline.opened(work, source, Settings(device=device, splits=str(peer.task.splits))) as row:
         made = registry.plan(row.fingerprint, row.budget, "nnunet")
         asked = made.configuration(peer.task.configuration)
         require_same(asked, peer)
-        training = asked.training.model_copy(
-            update={"steps": steps, "seconds": None, "precision": row.budget.precision}
-        )
+        training = asked.training.model_copy(update={"seconds": None, "precision": row.budget.precision})
         chosen = asked.model_copy(update={"training": training})
         plan = made.model_copy(update={"configurations": (chosen,)})
         prepared = preprocess.preprocess(row.planned_on, plan, row.workspace.dataset, row.workspace.prepared)
-        job = Job(plan, row.budget, row.planned_on, prepared, chosen.name, FOLD, seed=0)
-        model = train.train(job, row.workspace.prepared, row.workspace.job(chosen.name, FOLD), notify=note)
+        job, folder = Job(plan, row.budget, row.planned_on, prepared, chosen.name, FOLD, seed=0), row.workspace.job
+        shutil.rmtree(folder(chosen.name, FOLD).path, ignore_errors=True)
+        with contextlib.suppress(Interrupted):
+            train.train(job, row.workspace.prepared, folder(chosen.name, FOLD), notify=note)
+        saved = checkpoint.unseal(next(generations.load(folder(chosen.name, FOLD).checkpoint)))["state"]["counters"]
     steps_s = [later - earlier for earlier, later in zip(stamps, stamps[1:], strict=False)]
-    return chosen, model, median(steps_s[int(SETTLED * len(steps_s)) :])
+    step_s, execution = median(steps_s[int(SETTLED * len(steps_s)) :]), f"{saved['layout']}; {saved['compiling']}"
+    return Trained(chosen, step_s, saved["waited_s"] / (stamps[-1] - stamps[0]), execution)
 
 
 def limits(configuration: Configuration, device: torch.device, step_s: float) -> str:
