@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from autoseg.learn import device as machine
+from autoseg.learn import speed
 from autoseg.row.resume import PACKAGES
 from planners.contracts import Budget, Record
 
@@ -37,7 +38,7 @@ def examine(device: str) -> Health:
     Raises:
         UsageError: There is no such device.
     """
-    budget = machine.measure(machine.resolve(device), Path.cwd())
+    budget = speed.measure(machine.resolve(device), Path.cwd())
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     checks = (
         Check(

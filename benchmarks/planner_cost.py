@@ -16,6 +16,7 @@ from statistics import median
 import torch
 
 from autoseg.learn import device as machine
+from autoseg.learn import speed
 from autoseg.learn.dryrun import dry_run
 from autoseg.row.calibration import STEPS, WARM_UP
 from benchmarks.random_plans import Drawn, draw
@@ -72,9 +73,9 @@ def main() -> None:
     asked.add_argument("--seed", type=int, default=0)
     options = asked.parse_args()
     device = machine.resolve("auto")
-    budget = machine.measure(device, Path())
-    for speed in budget.throughputs:
-        print(f"{speed.dimension}D {speed.precision}: {speed.flops_per_s / 1e9:.0f} GFLOP/s", flush=True)
+    budget = speed.measure(device, Path())
+    for each in budget.throughputs:
+        print(f"{each.dimension}D {each.precision}: {each.flops_per_s / 1e9:.0f} GFLOP/s", flush=True)
     print(
         "| planner | configuration | patch | batch | width | channels | heads | precision | s | true | ratio | after |"
     )

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from autoseg.learn import memory, networks
-from autoseg.learn.device import LARGEST_ERROR, autocast
+from autoseg.learn.precision import LARGEST_ERROR, autocast
 from autoseg.learn.state import TrainingState
 from autoseg.learn.step import Forward, Update
 from autoseg.learn.trials import Batch, gradient_s

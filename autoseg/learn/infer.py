@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from autoseg import machine
 from autoseg.errors import DoesNotFit
 from autoseg.learn import memory
-from autoseg.learn.device import autocast
 from autoseg.learn.networks import layout_of
+from autoseg.learn.precision import autocast
 from autoseg.learn.transfer import send
 from autoseg.learn.windows import batches, coverage, cut, gaussian, pad
 from planners.contracts import Precision

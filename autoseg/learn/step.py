@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from autoseg import machine
 from autoseg.errors import ResourceError
 from autoseg.learn import memory, networks
-from autoseg.learn.device import autocast
 from autoseg.learn.losses import LOSSES, coarsen, supervision_weights
+from autoseg.learn.precision import autocast
 from autoseg.learn.state import Outcome, TrainingState
 from autoseg.learn.team import ALONE, Team
 from planners.contracts import NetworkPlan, TrainingPlan

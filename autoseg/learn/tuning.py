@@ -79,7 +79,12 @@ def _told(step_s: float) -> str:
 
 
 def _tried(update: Update, state: TrainingState, batch: Batch, orders: Sequence[torch.memory_format]) -> list[float]:
-    """Seconds of a step in each order; none where memory is short, or the job, as a step in the usual order tells."""
+    """Seconds of a step in each order; none where memory is short, or the job, as a step in the usual order tells.
+
+    Nor on devices other than CPUs and GPUs: their libraries know one order in three dimensions.
+    """
+    if batch[0].device.type not in ("cpu", "cuda"):
+        return []
     first_s = _first_s(update, state, batch)
     if first_s is None or len(orders) * TURNS * first_s > LAYOUT_SHARE * _left_s(update, state, first_s):
         return []

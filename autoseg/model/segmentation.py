@@ -20,8 +20,8 @@ from torch import nn
 
 from autoseg.contracts import ExpectedDice, LabelSet, Model
 from autoseg.errors import UsageError
-from autoseg.learn import device as devices
 from autoseg.learn.infer import predict_volume
+from autoseg.learn.precision import computes_right
 from autoseg.model.arrays import CanonicalArray, has_sides, to_canonical
 from autoseg.postprocessing import file_values, segment
 from autoseg.quality import Segmented, expect, features
@@ -234,4 +234,4 @@ def _precision(trained: Precision, device: torch.device) -> Precision:
     """
     if trained == "fp32" or (trained == "fp16" and device.type != "cuda"):
         return "fp32"
-    return trained if devices.computes_right(device, trained) else "fp32"
+    return trained if computes_right(device, trained) else "fp32"

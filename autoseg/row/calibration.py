@@ -13,6 +13,7 @@ import torch
 from autoseg.contracts import LabelSet, Settings
 from autoseg.events import Event, Notify
 from autoseg.learn import device as machine
+from autoseg.learn import speed
 from autoseg.learn.dryrun import dry_run
 from planners import registry
 from planners.contracts import Budget, Configuration, Fingerprint, Wishes
@@ -47,7 +48,7 @@ def calibrate(
     device = machine.resolve(settings.device)
     notify(Event(stage="budget", what="note", detail=f"measuring {device}"))
     accelerators = 1 + len(machine.others(settings.device))
-    budget = machine.measure(device, folder, accelerators).model_copy(
+    budget = speed.measure(device, folder, accelerators).model_copy(
         update={
             "preset": settings.preset,
             "hours": settings.hours,

@@ -3,9 +3,9 @@ import torch
 
 from autoseg.errors import UsageError
 from autoseg.learn import networks
-from autoseg.learn.device import autocast
 from autoseg.learn.losses import coarsen
 from autoseg.learn.networks.plain_unet import ConvolutionUnit, InstanceNorm
+from autoseg.learn.precision import autocast
 from tests.learn.tiny import network_plan
 
 FULL = {"convolutions_encoder": (2,) * 6, "convolutions_decoder": (2,) * 5}
