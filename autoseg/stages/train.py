@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from autoseg import generations, machine, records
 from autoseg.contracts import CurvePoint, Energy, MonitorPoint, TrainedModel
-from autoseg.errors import UnreadableFile
+from autoseg.errors import UnreadableFile, UsageError
 from autoseg.evaluation.scoring import dice_of
 from autoseg.events import Event, Notify, silent
 from autoseg.job import Job
@@ -75,6 +75,7 @@ def train(
         Interrupted: From ``notify``; everything is saved, and the same call goes on.
         ResourceError: Training diverged again and again.
         UnreadableFile: A prepared case is missing or damaged; everything is saved.
+        UsageError: The device that the run was planned for is not here.
     """
     device = _device(job, team)
     store = loop.Store(lambda: generations.load(out.checkpoint), lambda write: generations.save(out.checkpoint, write))
@@ -154,7 +155,14 @@ def _task(job: Job) -> loop.Task:
 
 
 def _device(job: Job, team: Team) -> torch.device:
-    device = team.device(devices.resolve(job.budget.device))
+    try:
+        planned = devices.resolve(job.budget.device)
+    except UsageError as error:
+        raise UsageError(
+            f"{error}; the run was planned for {job.budget.device_name}: go on with it there, or plan it for this "
+            "machine and train anew, with --device and --replan"
+        ) from error
+    device = team.device(planned)
     devices.prepare(device, job.budget.deterministic)
     return device
 

@@ -20,7 +20,7 @@ from autoseg.contracts import (
     Region,
     Split,
 )
-from autoseg.errors import DataError, Interrupted, UnreadableFile
+from autoseg.errors import DataError, Interrupted, UnreadableFile, UsageError
 from autoseg.job import Job
 from autoseg.outoffold import read_cropped, read_out_of_fold
 from autoseg.stages import train as stage
@@ -203,6 +203,13 @@ def test_a_job_that_need_not_be_repeatable_is_tuned_and_its_record_says_how(fold
     assert notes == [made.execution]
     assert made.execution.startswith("channels last in memory (the rule for this device")
     assert train(repeatable, folder, out).execution == made.execution  # done already: nothing is trained again
+
+
+def test_a_run_that_was_planned_for_a_gpu_says_so_where_there_is_none(folder, out):
+    here = job()
+    budget = here.budget.model_copy(update={"device": "cuda:99", "device_name": "GPU of elsewhere"})
+    with pytest.raises(UsageError, match=r"cuda:99.* planned for GPU of elsewhere.* with --device and --replan"):
+        train(replace(here, budget=budget), folder, out)
 
 
 def test_a_cut_checkpoint_falls_back_to_the_one_before(folder, out):
