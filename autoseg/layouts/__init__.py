@@ -10,7 +10,21 @@ from pathlib import Path
 
 from autoseg.contracts import Case
 from autoseg.errors import LayoutError, UsageError
-from autoseg.layouts import beside, bids, case_names, cases, dicom, left_over, msd, nnunet, pairs, rows, table, together
+from autoseg.layouts import (
+    beside,
+    bids,
+    case_names,
+    cases,
+    dicom,
+    left_over,
+    msd,
+    nnunet,
+    not_recognised,
+    pairs,
+    rows,
+    table,
+    together,
+)
 from autoseg.layouts.choice import asked_for, decided
 from autoseg.layouts.found import Found
 from autoseg.layouts.inputs import find_inputs, unused_inputs
@@ -129,7 +143,6 @@ def _data_sets_in(tree: Tree) -> dict[str, Found]:
 
 def _recognise_below(tree: Tree) -> Found:
     """Look one level deeper; exactly one data set must lie there."""
-    known = ", ".join(LAYOUTS)
     candidates = _data_sets_in(tree)
     if len(candidates) == 1:
         [(folder, found)] = candidates.items()
@@ -139,12 +152,7 @@ def _recognise_below(tree: Tree) -> Found:
             f"{tree.root}: holds several data sets ({', '.join(list(candidates)[:8])}); name one of them, add --layout "
             f"{together.NAME} if they are parts of one, or use `autoseg benchmark` for all"
         )
-    nearest = _nearest(tree)
-    hint = f"; did you mean {nearest}?" if nearest else "."
-    raise LayoutError(
-        f"{tree.root}: no data set of a known layout ({known}); found: {describe(tree)}{hint} Expected images and "
-        "masks in two folders, e.g. images/ and masks/, with the same file names"
-    )
+    raise LayoutError(not_recognised.message(tree, _nearest(tree)))
 
 
 def _nearest(tree: Tree) -> str | None:

@@ -1,9 +1,9 @@
 """Which mask belongs to which image, by names alone.
 
 The names are compared as they are; then, in whatever case, without words such as ``img`` and ``mask``; then without the
-beginning and end that all share; then without leading zeros of numbers. An image may be several files, one per channel
-(``X_0000``, ``X_0001``, or ``X_T1``, ``X_FLAIR``), and a label several masks, one per structure (``X_liver``,
-``X_spleen``). The way that joins the most wins, the simplest among equals.
+beginning and end that all share; then without both; then without leading zeros of numbers. An image may be several
+files, one per channel (``X_0000``, ``X_0001``, or ``X_T1``, ``X_FLAIR``), and a label several masks, one per structure
+(``X_liver``, ``X_spleen``). The way that joins the most wins, the simplest among equals.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,13 @@ from autoseg.contracts import StructureFile
 from autoseg.layouts import channel_files, names
 
 _MOST_CHANNELS = 12
-_WAYS = (names.as_they_are, names.without_roles, names.without_common, names.by_number)
+_WAYS = (
+    names.as_they_are,
+    names.without_roles,
+    names.without_common,
+    names.without_roles_and_common,
+    names.by_number,
+)
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,17 @@ def without_roles(names: Iterable[str]) -> dict[str, str]:
     return {name: re.sub(r"[_\-. ]+", "_", _ROLE.sub("", name)).strip("_-. ") for name in names}
 
 
+def without_roles_and_common(names: Iterable[str]) -> dict[str, str]:
+    """Names without words for roles, then without what all share: ``7_T1`` and ``7_Seg`` are both 7.
+
+    >>> without_roles_and_common(["7_T1", "x_T1"]), without_roles_and_common(["7_Seg", "x_seg"])
+    ({'7_T1': '7', 'x_T1': 'x'}, {'7_Seg': '7', 'x_seg': 'x'})
+    """
+    short = without_roles(names)
+    core = without_common(set(short.values()))
+    return {name: core[said].strip("_-. ") for name, said in short.items()}
+
+
 def by_number(names: Iterable[str]) -> dict[str, str]:
     """Names without words for roles and without leading zeros.
 

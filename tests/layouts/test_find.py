@@ -3,6 +3,7 @@ import pytest
 from autoseg import layouts
 from autoseg.errors import LayoutError, UsageError
 from autoseg.phantoms import write_msd, write_nnunet, write_pairs
+from tests.layouts.folders import make, read
 from tests.made import ball, folder_of_pairs, nifti
 
 
@@ -67,3 +68,25 @@ def test_unused_files_are_listed_a_whole_folder_as_one(tmp_path):
         nifti(root / "second" / "reader" / f"{name}.nii.gz", ball())
     found = layouts.find(root)
     assert found.left_over == ("masks/nobody.nii.gz", "second/reader/ (2 files)")
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ("{a,b}.nii.gz", "among 2 images is called mask"),
+        ("masks/{a,b}.nii.gz #", "All 2 images are called masks"),
+        ("images/{anna,otto}.nii.gz\nmasks/{berta,hans}.nii.gz #", "masks/berta.nii.gz and images/anna.nii.gz"),
+        ("notes.docx", "No file is of a format"),
+    ],
+)
+def test_a_folder_that_says_nothing_is_told_what_would(tmp_path, files, told):
+    with pytest.raises(LayoutError, match=told) as caught:
+        layouts.find(make(tmp_path, files))
+    assert "cases.csv" in str(caught.value)
+
+
+def test_the_table_that_is_offered_is_read(tmp_path):
+    make(tmp_path, "images/{anna,otto}.nii.gz\nmasks/{berta,hans}.nii.gz #")
+    rows = ("image,label", "images/anna.nii.gz,masks/hans.nii.gz", "images/otto.nii.gz,masks/berta.nii.gz")
+    (tmp_path / "cases.csv").write_text("\n".join(rows))
+    assert read(layouts.find(tmp_path))["anna"] == ("images/anna.nii.gz", "->", "masks/hans.nii.gz")

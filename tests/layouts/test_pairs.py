@@ -44,6 +44,13 @@ def test_masks_are_found(tmp_path, image, mask):
     assert found.channels is None
 
 
+def test_words_that_all_images_share_and_masks_in_any_case(tmp_path):
+    images = [f"{name}_T1.nii.gz" for name in ("Patient 07", "x9", "case.10")]
+    masks = ["Patient 07_seg.nii.gz", "x9_Seg.nii.gz", "case.10_SEG.nii.gz"]
+    found = layouts.find(write(tmp_path, images, masks))
+    assert pairs(found) == {(image,): mask for image, mask in zip(images, masks, strict=True)}
+
+
 def test_a_missing_mask_does_not_shift_the_others(tmp_path):
     write(tmp_path, [f"images/case_{n}.nii.gz" for n in (10, 11, 25)], [f"masks/seg_{n}.nii.gz" for n in (10, 11)])
     assert pairs(layouts.find(tmp_path)) == {
