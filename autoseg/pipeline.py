@@ -93,12 +93,13 @@ def opened(
 
     Raises:
         BusyError: Another process works in the folder.
-        UsageError: The folder cannot be a run folder.
+        ChangedInputs: Other settings than before, after something has been trained.
+        UsageError: The folder cannot be a run folder, or the settings ask for what is not here.
     """
     workspace = Workspace(out.resolve())
-    opening.check(workspace, source)
+    opening.check(workspace, source, settings)
     with hold(workspace.lock, f"run folder {out}") if alone else contextlib.nullcontext():
-        begun = opening.begin(workspace, source, settings, replan=redo != "nothing")
+        begun = opening.begin(workspace, source, settings, replan=redo != "nothing", notify=notify)
         with Journal(workspace, begun, notify) as journal, journal.listening_for_signals():
             yield Row(workspace, journal, redo, alone=alone)
 

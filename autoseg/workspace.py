@@ -176,6 +176,11 @@ class Workspace:
         return self.path / stage
 
     @property
+    def trained(self) -> bool:
+        """Whether it holds what took long: trainings, also those of a search, finished or not."""
+        return any(self.folder(stage).exists() for stage in ("train", "search"))
+
+    @property
     def dataset(self) -> DatasetFolder:
         """Bulk data of ``dataset``."""
         return DatasetFolder(self.folder("dataset"))

@@ -238,8 +238,7 @@ def _tell_failures(out: Path) -> None:
 
 def _replanning(out: Path, replan: bool) -> "Redo":
     """Planning anew loses nothing while nothing has been trained, by a search neither."""
-    trained = any(Workspace(out).folder(stage).exists() for stage in ("train", "search"))
-    return _redo(replan or not trained, False)
+    return _redo(replan or not Workspace(out).trained, False)
 
 
 def _redo(replan: bool, keep_plan: bool) -> "Redo":

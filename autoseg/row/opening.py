@@ -4,24 +4,31 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from autoseg import folds, records
+from autoseg import finetuning, folds, records
 from autoseg.contracts import CaseScan, Dataset, Run, Settings
-from autoseg.errors import ChangedInputs, UsageError
+from autoseg.errors import UsageError
+from autoseg.events import Event, Notify, silent
 from autoseg.finetuning import Start
 from autoseg.intake import traits
 from autoseg.layouts import folder_of, require_source
 from autoseg.layouts.tree import FileStamps
+from autoseg.learn import device
+from autoseg.row import other_settings
 from autoseg.workspace import Workspace
 from planners.contracts import Parent, Wishes
 
 
-def check(workspace: Workspace, source: Path | None) -> None:
-    """Refuse folders that cannot be worked in, before anything is written.
+def check(workspace: Workspace, source: Path | None, settings: Settings | None = None) -> None:
+    """Refuse what cannot be worked in or with, before anything is written.
 
     Raises:
         UsageError: The source is neither folder nor table; the output is the source, lies inside it, is not a run
-            folder although it has content, or cannot be written.
+            folder although it has content, or cannot be written; there is no such device, or no model to start from.
     """
+    if settings is not None:
+        device.resolve(settings.device)
+        if settings.init is not None:
+            finetuning.read(Path(settings.init))
     out = workspace.path
     if source is None:
         if not workspace.run.exists():
@@ -40,11 +47,20 @@ def check(workspace: Workspace, source: Path | None) -> None:
     _make_writable(out)
 
 
-def begin(workspace: Workspace, source: Path | None, settings: Settings | None, *, replan: bool) -> Run:
+def begin(
+    workspace: Workspace, source: Path | None, settings: Settings | None, *, replan: bool, notify: Notify = silent
+) -> Run:
     """Read or write ``run.json``. None stands for what the folder was made with.
 
+    Args:
+        workspace: The run folder.
+        source: The dataset's folder, or a table of cases in it.
+        settings: What is asked for.
+        replan: What was made with another source or other settings may be redone.
+        notify: Told of other settings that are taken because nothing has been trained yet.
+
     Raises:
-        ChangedInputs: Another source or other settings than before, and not ``replan``.
+        ChangedInputs: Another source, or other settings where something has been trained, and not ``replan``.
     """
     if not workspace.run.exists():
         if source is None:
@@ -61,8 +77,10 @@ def begin(workspace: Workspace, source: Path | None, settings: Settings | None, 
     )
     if asked == run:
         return run
+    if not replan and (asked.source != run.source or workspace.trained):
+        raise other_settings.refused(run, asked)
     if not replan:
-        raise ChangedInputs(_table(run, asked))
+        notify(Event(stage="settings", what="warning", detail=other_settings.taken(workspace, run, asked)))
     asked = asked.model_copy(update={"worked_s": 0.0})  # the hours asked for pay for what is redone
     records.write(workspace.run, asked)
     return asked
@@ -138,20 +156,6 @@ def _make_writable(out: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise UsageError(f"{out}: cannot be written ({error.strerror}); choose another output folder") from error
-
-
-def _table(before: Run, now: Run) -> str:
-    was, wants = before.settings.model_dump(), now.settings.model_dump()
-    rows = [f"  --{name}: {was[name]} -> {wants[name]}" for name in was if was[name] != wants[name]]
-    if before.source != now.source:
-        rows.append(f"  source: {before.source} -> {now.source}")
-    return "\n".join(
-        [
-            "this run folder was made with other settings:",
-            *rows,
-            "use the same ones to resume, add --replan to redo what depends on them, or choose another output folder",
-        ]
-    )
 
 
 def wishes(settings: Settings, dataset: Dataset, start: Start | None) -> Wishes:

@@ -78,15 +78,54 @@ def test_the_plan_may_divide_the_cases_into_fewer_folds(tmp_path):
     assert "by the plan 2 folds" in again.because
 
 
-def test_other_settings_are_listed_and_need_replan(tmp_path, source):
+def test_other_settings_are_taken_while_nothing_is_trained(tmp_path, source):
+    workspace, said = Workspace(tmp_path / "out"), []
+    asked = Settings(hours=1.0)
+    opening.begin(workspace, source, asked, replan=False)
+    for step in ("dataset", "fingerprint", "budget", "plan"):
+        workspace.record(step).write_text("{}")
+    assert opening.begin(workspace, None, None, replan=False).settings == asked
+    asked = asked.model_copy(update={"hours": 2.0})
+    assert opening.begin(workspace, source, asked, replan=False, notify=said.append).settings == asked
+    assert "--hours: 1.0 -> 2.0" in said[0].detail
+    assert [step for step in ("dataset", "fingerprint", "budget", "plan") if workspace.record(step).exists()] == [
+        "dataset",
+        "fingerprint",
+    ]
+    asked = asked.model_copy(update={"holdout": 0.2})
+    assert opening.begin(workspace, source, asked, replan=False).settings == asked
+    assert not workspace.record("dataset").exists()
+
+
+def test_other_settings_are_listed_and_need_replan_once_something_is_trained(tmp_path, source):
     workspace = Workspace(tmp_path / "out")
     opening.begin(workspace, source, Settings(hours=1.0), replan=False)
+    workspace.folder("train").mkdir()
     assert opening.begin(workspace, source, Settings(hours=1.0), replan=False).settings.hours == 1.0
-    assert opening.begin(workspace, None, None, replan=False).settings.hours == 1.0
-    with pytest.raises(ChangedInputs, match=r"--hours: 1.0 -> 2.0") as caught:
-        opening.begin(workspace, source, Settings(hours=2.0), replan=False)
+    other = Settings(hours=2.0, device_gb=3.0, spacing_mm=(1.0, 2.0, 3.0))
+    for _ in range(2):  # refused again, and nothing was written
+        with pytest.raises(ChangedInputs, match=r"--hours: 1.0 -> 2.0") as caught:
+            opening.begin(workspace, source, other, replan=False)
     assert caught.value.exit_code == 3
-    assert opening.begin(workspace, source, Settings(hours=2.0), replan=True).settings.hours == 2.0
+    said = str(caught.value)
+    assert "--device-gb: not given -> 3.0" in said
+    assert "--spacing: not given -> 1.0,2.0,3.0" in said
+    assert all(way in said for way in ("--keep-plan", "--replan", "--init"))
+    assert opening.begin(workspace, source, other, replan=True).settings.hours == 2.0
+
+
+def test_another_source_needs_replan_whatever_is_trained(tmp_path, source):
+    workspace, another = Workspace(tmp_path / "out"), tmp_path / "another"
+    opening.begin(workspace, source, Settings(), replan=False)
+    with pytest.raises(ChangedInputs, match="another"):
+        opening.begin(workspace, another, Settings(), replan=False)
+
+
+def test_a_device_or_a_model_that_is_not_there_is_told_before_anything_is_written(tmp_path, source):
+    for settings, match in ((Settings(device="gpu"), "auto"), (Settings(init=str(tmp_path)), "model")):
+        with pytest.raises(UsageError, match=match):
+            opening.check(Workspace(tmp_path / "out"), source, settings)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_stage_of_no_run_folder(tmp_path):

@@ -120,7 +120,7 @@ def test_without_a_search_nothing_of_it_is_written(opened):
     assert not any("search" in parent.name for parent in opened.plan.parents)
 
 
-def test_a_search_takes_its_share_of_the_hours_and_another_number_asks_for_replan(source, tmp_path):
+def test_a_search_takes_its_share_of_the_hours_and_another_number_asks_for_replan_once_it_trained(source, tmp_path):
     asked = quick.SETTINGS.model_copy(update={"hours": 0.1, "search": 3})
     out = quick.prepare(tmp_path / "out", asked)
     with pipeline.opened(out, source, asked) as row:
@@ -128,13 +128,14 @@ def test_a_search_takes_its_share_of_the_hours_and_another_number_asks_for_repla
         assert row.search.trials == ()
         assert "time is too short" in row.search.because
         assert records.digest(row.plan) == records.digest(records.read(row.workspace.record("plan"), Plan))
-    with (
-        pytest.raises(ChangedInputs, match="--search: 3 -> 4"),
-        pipeline.opened(out, source, asked.model_copy(update={"search": 4})),
-    ):
-        pass
-    with pipeline.opened(out, source, asked.model_copy(update={"search": 4}), redo="all") as row:
+    with pipeline.opened(out, source, asked.model_copy(update={"search": 4})) as row:
         assert row.search.asked == 4
+    Workspace(out).folder("search").mkdir()
+    another = asked.model_copy(update={"search": 5})
+    with pytest.raises(ChangedInputs, match="--search: 4 -> 5"), pipeline.opened(out, source, another):
+        pass
+    with pipeline.opened(out, source, another, redo="all") as row:
+        assert row.search.asked == 5
 
 
 def test_what_a_search_chose_is_what_follows(source, tmp_path):
