@@ -5,7 +5,7 @@ import sys
 import traceback
 
 from autoseg import environment
-from autoseg.errors import EXPECTED_ERRORS
+from autoseg.errors import EXPECTED_ERRORS, Interrupted
 
 WITHOUT_NETWORKS = ("inspect", "status", "--help", "-h")
 """Commands to which memory and threads of torch do not matter: they need not start anew, and answer sooner."""
@@ -22,6 +22,9 @@ def main() -> None:
 
     try:
         app()
+    except Interrupted as stopped:  # asked for, and no error
+        _tell(f"autoseg: {stopped}")
+        sys.exit(stopped.exit_code)
     except EXPECTED_ERRORS as error:
         _tell(f"autoseg: error: {error}")
         sys.exit(getattr(error, "exit_code", 70))

@@ -28,6 +28,7 @@ from autoseg.contracts import (
 from autoseg.events import Event, Notify, silent
 from autoseg.finetuning import Start
 from autoseg.layouts import folder_of
+from autoseg.page import wording
 from autoseg.row import calibration, deployment, opening, results, resume, search_time
 from autoseg.row.journal import Journal
 from autoseg.row.keeping import Keeper, Redo
@@ -168,7 +169,7 @@ class Row:
         for edit in plan.edits(made, self.fingerprint, self._budget_to_plan, *asked):
             self._journal(Event(stage="plan", what="warning", detail=f"not as planner chose: {edit}"))
         names = ", ".join(configuration.name for configuration in made.configurations)
-        detail = f"{names}; the whole run is predicted to take {made.predicted_hours:.2f} h"
+        detail = f"{names}; the whole run is predicted to take {wording.duration(3600 * made.predicted_hours)}"
         self._journal(Event(stage="plan", what="note", detail=detail))
         return made
 

@@ -9,7 +9,8 @@ from autoseg import records
 from autoseg.contracts import Dataset, PlanSearch, Prediction, Prepared, Report, Run, Selection, Validation
 from autoseg.errors import UsageError
 from autoseg.events import Event
-from autoseg.workspace import STAGES, Workspace
+from autoseg.page.wording import duration
+from autoseg.workspace import STAGES, Workspace, holders
 from planners.contracts import Fingerprint, Plan, Record, StageRecord
 
 _RECORDS: dict[str, type[StageRecord]] = {
@@ -42,6 +43,8 @@ class Status(Record):
     peak_memory_bytes: int
     stages: tuple[StageStatus, ...]
     activity: str  # the latest event of any process, and its age
+    working: tuple[str, ...] = ()  # processes that hold the folder or a job of it
+    left_s: float | None = None  # work still to do, by the plan's prediction; null: not planned yet, or done
 
 
 def status(out: Path) -> Status:
@@ -58,14 +61,24 @@ def status(out: Path) -> Status:
     searched = run.settings.search > 0
     after_plan = STAGES.index("plan") + 1
     stages = (*STAGES[:after_plan], *(("search",) if searched else ()), *STAGES[after_plan:])
+    found = tuple(_stage(workspace, stage, searched=searched) for stage in stages)
     return Status(
         source=run.source,
         hours=run.settings.hours,
         worked_s=run.worked_s,
         peak_memory_bytes=run.peak_memory_bytes,
-        stages=tuple(_stage(workspace, stage, searched=searched) for stage in stages),
+        stages=found,
         activity=_activity(workspace),
+        working=holders(workspace),
+        left_s=None if all(stage.done for stage in found) else _left_s(workspace, run),
     )
+
+
+def _left_s(workspace: Workspace, run: Run) -> float | None:
+    if not workspace.record("plan").exists():
+        return None
+    hours = records.read(workspace.record("plan"), Plan).predicted_hours
+    return max(0.0, 3600 * hours - run.worked_s)
 
 
 def _stage(workspace: Workspace, stage: str, *, searched: bool) -> StageStatus:
@@ -97,7 +110,7 @@ def _activity(workspace: Workspace) -> str:
         return "no event yet"
     event, age = last.event, time.time() - last.time
     amount = f" {event.done:.0f}/{event.total:.0f} {event.unit}" if event.total else ""
-    return f"last event {age:.0f} s ago: {event.stage}{amount} {event.detail}".rstrip()
+    return f"last event {duration(max(0.0, age))} ago: {event.stage}{amount} {event.detail}".rstrip()
 
 
 class _Logged(Record):

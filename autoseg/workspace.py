@@ -19,8 +19,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import filelock
+import psutil
 
 from autoseg.errors import BusyError
 
@@ -246,10 +248,37 @@ def hold(lock: Path, what: str) -> Iterator[None]:
         guard.release()
 
 
+def holders(workspace: Workspace) -> tuple[str, ...]:
+    """Who works in a run folder, without disturbing them: ``process 4711 on ward7``. Those killed here are not told.
+
+    Of processes on other hosts it is only known that they began, and have not ended in an orderly way.
+    """
+    owner_files = (workspace.lock.with_name(".lock.owner"), *workspace.folder("train").glob("*/*/.lock.owner"))
+    owners = (_owner(file) for file in owner_files)
+    return tuple(dict.fromkeys(f"process {o['process']} on {o['host']}" for o in owners if o and not _dead(o)))
+
+
+def _dead(owner: dict[str, Any]) -> bool:
+    if owner["host"] != socket.gethostname():
+        return False
+    try:
+        return psutil.Process(owner["process"]).create_time() > owner["since"]  # else the number went to another one
+    except psutil.Error:
+        return True
+
+
 def _describe(owner_file: Path) -> str:
+    owner = _owner(owner_file)
+    if owner is None:
+        return "by a process that has not said its name"
+    minutes = (time.time() - owner["since"]) / 60
+    return f"process {owner['process']} on {owner['host']} has held it for {minutes:.0f} min"
+
+
+def _owner(owner_file: Path) -> dict[str, Any] | None:
+    """What a holder wrote of itself; None where there is nothing, or no such thing."""
     try:
         owner = json.loads(owner_file.read_text())
-        minutes = (time.time() - owner["since"]) / 60
-        return f"process {owner['process']} on {owner['host']} has held it for {minutes:.0f} min"
-    except (OSError, ValueError, KeyError):
-        return "by a process that has not said its name"
+        return {"process": int(owner["process"]), "host": str(owner["host"]), "since": float(owner["since"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

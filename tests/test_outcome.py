@@ -3,6 +3,7 @@
 from autoseg import records
 from autoseg.cli import outcome, runs
 from autoseg.contracts import ExpectedDice, PredictedCase, Prediction
+from autoseg.status import StageStatus, Status
 from autoseg.workspace import Workspace
 
 
@@ -66,3 +67,31 @@ def test_many_expectations_are_listed_in_part():
     told, looks = list(outcome.expected(made)), list(outcome.looks(made))
     assert (len(told), told[-1]) == (22, "  and 10 more, see predict.json")
     assert (len(looks), looks[-1]) == (22, "  and 10 more, see predict.json")
+
+
+def state(done, working=(), left_s=None, hours=None):
+    stages = (StageStatus(stage="train", done=done, detail="1 of 2 jobs"),)
+    return Status(
+        source="x",
+        hours=hours,
+        worked_s=75.0,
+        peak_memory_bytes=1,
+        stages=stages,
+        activity="no event yet",
+        working=working,
+        left_s=left_s,
+    )
+
+
+def test_a_run_that_stopped_is_told_what_goes_on(tmp_path):
+    told = list(outcome.progress(tmp_path / "my run", state(False, left_s=125.0, hours=0.05)))
+    assert told[0].endswith("worked 1 min 15 s of at most 3 min, about 2 min 5 s left")
+    assert "open  train" in told[1]
+    assert told[-1].strip() == f"nothing is running; `autoseg report '{tmp_path / 'my run'}'` goes on"
+
+
+def test_a_run_at_work_names_who_works_and_a_finished_one_what_it_made(tmp_path):
+    assert (
+        list(outcome.progress(tmp_path, state(False, ("process 7 on ward3",))))[-1] == "  running: process 7 on ward3"
+    )
+    assert str(Workspace(tmp_path).page) in list(outcome.progress(tmp_path, state(True)))[-1]

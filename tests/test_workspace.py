@@ -9,12 +9,12 @@ import time
 import pytest
 
 from autoseg.errors import BusyError
-from autoseg.workspace import hold
+from autoseg.workspace import Workspace, hold, holders
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from autoseg.workspace import hold
+from autoseg.workspace import Workspace, hold, holders
 with hold(Path(sys.argv[1]), "folder"):
     print("held", flush=True)
     time.sleep(60)
@@ -50,6 +50,25 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path, holder):
         except BusyError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_who_works_in_a_folder_is_told_until_killed(tmp_path, holder):
+    workspace = Workspace(tmp_path)
+    assert holders(workspace) == (f"process {holder.pid} on {os.uname().nodename}",)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert workspace.lock.with_name(".lock.owner").exists()  # as the killed process left it
+    assert holders(workspace) == ()
+
+
+def test_holders_on_other_hosts_are_told_and_what_is_no_owner_is_not(tmp_path):
+    job = Workspace(tmp_path).job("2d", 0)
+    job.path.mkdir(parents=True)
+    owner = job.lock.with_name(".lock.owner")
+    owner.write_text('{"process": 12, "host": "ward7", "since": 1.0}')
+    assert holders(Workspace(tmp_path)) == ("process 12 on ward7",)
+    owner.write_text('["?"]')
+    assert holders(Workspace(tmp_path)) == ()
 
 
 def test_a_lock_can_be_taken_again_after_an_error(tmp_path):

@@ -1,10 +1,34 @@
-"""What became of images to predict, in lines for the end of the output, where they are not overlooked."""
+"""What became of a run, or of images to predict, in lines for the end of the output, where they are not overlooked."""
 
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autoseg.contracts import ExpectedDice, Prediction
+from autoseg.page.wording import duration
+from autoseg.workspace import Workspace
+
+if TYPE_CHECKING:
+    from autoseg.status import Status
 
 _LISTED = 20
+
+
+def progress(out: Path, found: "Status") -> Iterator[str]:
+    """How far a run folder is, whether somebody works on it, and if not, what goes on."""
+    bound = f" of at most {duration(3600 * found.hours)}" if found.hours else ""
+    left = f", about {duration(found.left_s)} left" if found.left_s else ""
+    yield f"{out}: worked {duration(found.worked_s)}{bound}{left}"
+    for stage in found.stages:
+        yield f"  {'done' if stage.done else 'open'}  {stage.stage:14s} {stage.detail}".rstrip()
+    yield f"  {found.activity}"
+    if all(stage.done for stage in found.stages):
+        yield f"  finished: {Workspace(out).page} is the report, {Workspace(out).model.path} the model"
+    elif found.working:
+        yield f"  running: {', '.join(found.working)}"
+    else:
+        yield f"  nothing is running; `autoseg report {shlex.quote(str(out))}` goes on"
 
 
 def unused(made: Prediction) -> Iterator[str]:

@@ -168,16 +168,15 @@ STAGE_COMMANDS = (dataset, fingerprint, plan, preprocess, train, crossvalidate, 
 
 def status(out: options.Out, as_json: options.Json = False) -> None:
     """What is done, what is open, and how long it took."""
+    from autoseg.cli import outcome
     from autoseg.status import status as look
 
     found = look(out)
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
         return
-    typer.echo(f"{out}: worked {found.worked_s / 60:.1f} min" + (f" of {found.hours} h" if found.hours else ""))
-    for stage in found.stages:
-        typer.echo(f"  {'done' if stage.done else 'open'}  {stage.stage:14s} {stage.detail}")
-    typer.echo(f"  {found.activity}")
+    for line in outcome.progress(out, found):
+        typer.echo(line)
 
 
 def demo(

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autoseg.contracts import AuditEntry, DryRun, Scores
+from autoseg.page import wording
 from planners.contracts import ConfigurationName, Plan
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def show_plan(plan: Plan) -> None:
     console.print(_decisions(plan, None, "Whole plan"))
     for configuration in plan.configurations:
         console.print(_decisions(plan, configuration.name, configuration.name))
-    console.print(f"planner {plan.planner}; the whole run is predicted to take {plan.predicted_hours:.2f} h")
+    hours = wording.duration(3600 * plan.predicted_hours)
+    console.print(f"planner {plan.planner}; the whole run is predicted to take {hours}")
 
 
 def show_dry_runs(tried: Sequence[DryRun]) -> None:
@@ -139,7 +141,9 @@ def _console() -> Console:
 
 
 def _decisions(plan: Plan, configuration: ConfigurationName | None, title: str) -> Table:
-    table = Table("Decision", "Choice", "Seen", "Why", "Source", title=title, title_justify="left", show_lines=True)
+    table = Table(title=title, title_justify="left", show_lines=True)
+    for column in ("Decision", "Choice", "Seen", "Why", "Source"):
+        table.add_column(column, overflow="fold")  # a long word goes on in the next line, rather than being cut
     kept = {made.name for made in plan.configurations}
     for reason in plan.reasons:
         about = reason.configuration if reason.configuration in kept else None  # what was left out concerns the whole

@@ -95,6 +95,9 @@ class Journal:
         if self._stop.is_set():
             raise KeyboardInterrupt
         self._stop.set()
+        said = "stopping: what is in hand is saved first; once more stops at once, and goes on from the last save"
+        with contextlib.suppress(RuntimeError):  # the signal came in the middle of a write: that one is not disturbed
+            self._listener(Event(stage=signal.Signals(number).name, what="note", detail=said))
 
     def _count(self) -> None:
         now = time.monotonic()

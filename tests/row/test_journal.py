@@ -53,6 +53,15 @@ def test_a_signal_becomes_an_error_at_the_next_event(journal, number):
     assert signal.getsignal(number) is before
 
 
+def test_a_signal_is_answered_before_the_work_in_hand_is_done(tmp_path):
+    seen = []
+    made = Journal(Workspace(tmp_path), Run(source="/x", settings=Settings()), seen.append)
+    with made, made.listening_for_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert [event.stage for event in seen] == ["SIGINT"]
+        assert "once more stops at once" in seen[0].detail
+
+
 def test_a_second_signal_stops_at_once(journal):
     with journal.listening_for_signals():
         os.kill(os.getpid(), signal.SIGINT)
