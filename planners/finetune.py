@@ -6,7 +6,7 @@ that shaped them is kept, and only batch, steps and descent are planned anew.
 
 from planners import size as sizing
 from planners import spacing as spacings
-from planners.contracts import Budget, Configuration, Fingerprint, Normalization, Reason, TrainingPlan
+from planners.contracts import Budget, Configuration, Fingerprint, Normalization, Plan, Reason, TrainingPlan
 from planners.errors import ImpossibleWish
 from planners.size import Size, Task
 
@@ -21,6 +21,7 @@ KEPT = {
 }
 """Rules whose choice is the model's, and why."""
 _SOURCE = "the model that training starts from"
+_GENTLER = "schedule.finetuning"
 
 
 def sized(like: Configuration, fingerprint: Fingerprint, budget: Budget) -> tuple[Task, Size]:
@@ -59,13 +60,18 @@ def gentler(training: TrainingPlan) -> tuple[TrainingPlan, Reason]:
     """The schedule with a lower learning rate."""
     rate = float(f"{RATE * training.learning_rate:.3g}")
     reason = Reason(
-        rule="schedule.finetuning",
+        rule=_GENTLER,
         saw=f"weights that were trained before; {training.learning_rate:g} from scratch",
         chose=f"learning rate {rate:g}",
         because="what was learned is to be bent, not overwritten",
         source="common practice; not measured here",
     )
     return training.model_copy(update={"learning_rate": rate}), reason
+
+
+def continues(plan: Plan) -> bool:
+    """Whether a plan goes on from a trained model, which may have seen the very cases that are to score it."""
+    return any(reason.rule == _GENTLER for reason in plan.reasons)
 
 
 def kept(reason: Reason, like: Configuration) -> Reason:

@@ -167,7 +167,7 @@ def reasons(task: Task, size: Size, budget: Budget) -> tuple[Reason, ...]:
         ),
         Reason(
             rule="network.width",
-            saw=f"a training step takes {1000 * size.step_s:.3g} ms on {budget.device_name}",
+            saw=f"a training step takes {size.step_s:.3g} s on {budget.device_name}",
             chose=f"{size.width} features in the first stage, {max(size.network.features)} at most",
             because=f"patch and width grow together while a fold gets {target} steps: {because}",
             source="ladder of widths per patch size, tuned by experiment",

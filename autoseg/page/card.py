@@ -37,6 +37,8 @@ def make(
     selection: Selection | None,
     holdout: Scores | None,
     scans: Sequence[CaseScan] = (),
+    *,
+    continued: bool = False,
 ) -> ModelCard:
     """Write the card of a model.
 
@@ -46,6 +48,7 @@ def make(
         selection: The empirical choice with its scores; None before there is one.
         holdout: Scores on hold-out cases; None where nothing was held out, or it is not predicted yet.
         scans: Of the development cases, for the intensities seen; empty: the card keeps none.
+        continued: Training went on from another model.
     """
     value, kind = honest(selection, holdout)
     shapes = np.array([case.shape for case in fingerprint.cases])
@@ -63,7 +66,7 @@ def make(
         spacing_known=fingerprint.spacing_known,
         mean_dice=value,
         mean_dice_kind=kind,
-        weakest=_weakest(fingerprint, judged(selection, holdout)),
+        weakest=_weakest(fingerprint, judged(selection, holdout), continued=continued),
         extent_min_mm=_spacing(extents.min(axis=0)),
         extent_max_mm=_spacing(extents.max(axis=0)),
         intensities=tuple(
@@ -136,9 +139,11 @@ def _dice_words(card: ModelCard) -> str:
     return f"{value} (95% CI {span}) {_KIND_WORDS[card.mean_dice_kind]}, n = {card.mean_dice.n}"
 
 
-def _weakest(fingerprint: Fingerprint, scores: Scores | None) -> tuple[str, ...]:
+def _weakest(fingerprint: Fingerprint, scores: Scores | None, *, continued: bool) -> tuple[str, ...]:
     """Known failures in plain words, without case names."""
     found = ["untested on other scanners, protocols and populations than those it was made from"]
+    if continued:
+        found.append("went on from another model, so that its score is too good if that had seen the cases")
     if fingerprint.subjects < _FEW_SUBJECTS:
         found.append(f"made from {wording.plural(fingerprint.subjects, 'subject')} only")
     rare = [label for label in fingerprint.labels if label.cases < min(_RARE_CASES, len(fingerprint.cases))]

@@ -34,6 +34,12 @@ _TITLES: dict[Level, str] = {
 }
 
 
+_CONTINUED = (
+    "Training went on from another model: if that has seen any of these cases, the score is too good, and only new "
+    "cases can tell."
+)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A light and the reasons a reader should know.
@@ -49,7 +55,14 @@ class Verdict:
     remarks: tuple[str, ...]
 
 
-def judge(estimate: Interval, kind: HonestKind, scores: Scores | None, distance_unit: str = "mm") -> Verdict:
+def judge(
+    estimate: Interval,
+    kind: HonestKind,
+    scores: Scores | None,
+    distance_unit: str = "mm",
+    *,
+    continued: bool = False,
+) -> Verdict:
     """Judge a model.
 
     Args:
@@ -57,6 +70,7 @@ def judge(estimate: Interval, kind: HonestKind, scores: Scores | None, distance_
         kind: Where it comes from.
         scores: Per-case and per-label scores to qualify it with; None if no case was scored.
         distance_unit: What surface distances are measured in.
+        continued: Training went on from another model.
     """
     if kind == "none" or estimate.value is None:
         remark = "Nobody knows how good it is: score it on labelled cases of your own with “autoseg evaluate”."
@@ -67,26 +81,29 @@ def judge(estimate: Interval, kind: HonestKind, scores: Scores | None, distance_
     if level == "good" and doubts:
         level = "fair"
     title = "Poor: not usable as it is" if estimate.value < POOR else _TITLES[level]
-    return Verdict(level, title, (*_explained(estimate, scores, distance_unit), *doubts))
+    caution = (_CONTINUED,) if continued else ()
+    return Verdict(level, title, (*caution, *_explained(estimate, scores, distance_unit), *doubts))
 
 
-def headline(estimate: Interval, kind: HonestKind, cases: int) -> str:
+def headline(estimate: Interval, kind: HonestKind, cases: int, *, continued: bool = False) -> str:
     """The result in one sentence.
 
     Args:
         estimate: The honest mean Dice.
         kind: Where it comes from.
         cases: Number of cases it was measured on.
+        continued: Training went on from another model.
     """
     if kind == "none" or estimate.value is None:
         return "No honest score: too few labelled cases to test the model on"
     value = wording.score(estimate.value)
     span = "" if estimate.low is None else f" (95% CI {wording.interval(estimate)})"
+    unless = ", unless the model that training went on from did" if continued else ""
     if kind == "holdout":
-        return f"Mean Dice {value}{span} on {wording.plural(cases, 'hold-out case')} that no choice saw"
+        return f"Mean Dice {value}{span} on {wording.plural(cases, 'hold-out case')} that no choice saw{unless}"
     return (
         f"Mean Dice {value}{span} in nested cross-validation on {wording.plural(cases, 'case')}: "
-        "each scored by models and choices that did not see it"
+        f"each scored by models and choices that did not see it{unless}"
     )
 
 

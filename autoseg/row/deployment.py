@@ -11,6 +11,7 @@ from autoseg.page import card
 from autoseg.row import holdout, results
 from autoseg.stages import predict
 from autoseg.workspace import Workspace
+from planners import finetune
 from planners.contracts import Fingerprint, Parent, Plan, with_previous_stages
 
 
@@ -44,7 +45,7 @@ def draft(
             if m.configuration in kept
         ),
         golden="",
-        card=card.make(dataset, fingerprint, selection, None, scans),
+        card=card.make(dataset, fingerprint, selection, None, scans, continued=finetune.continues(plan)),
     )
 
 

@@ -36,9 +36,10 @@ from autoseg.page.portraits import portraits
 from autoseg.page.rendering import render
 from autoseg.page.worth import worth
 from autoseg.workspace import STAGES
+from planners import finetune
 from planners.contracts import Budget, Fingerprint, Plan, StageRecord
 
-algorithm_version = 4
+algorithm_version = 5
 
 __all__ = ["Comparison", "OverlayInput", "RunRecords", "report"]
 
@@ -110,7 +111,8 @@ def report(
     estimate, kind = card.honest(run.selection, run.holdout)
     scores = card.judged(run.selection, run.holdout)
     cases = 0 if scores is None else len(scores.cases)
-    headline = verdict.headline(estimate, kind, cases)
+    continued = finetune.continues(run.plan)
+    headline = verdict.headline(estimate, kind, cases, continued=continued)
     unit = wording.distance_unit(run.dataset.dimension, run.fingerprint.spacing_known)
     labels, modality = run.dataset.labels, run.fingerprint.channels[0].modality
     rows = () if scores is None else tables.case_rows(scores, run.dataset)
@@ -118,14 +120,14 @@ def report(
         {
             "run": run,
             "headline": headline,
-            "verdict": verdict.judge(estimate, kind, scores, unit),
+            "verdict": verdict.judge(estimate, kind, scores, unit, continued=continued),
             "legend": verdict.LEGEND,
             "kind": kind,
             "scores": scores,
             "scores_name": "holdout" if scores is not None and scores is run.holdout else "oof",
             "portraits": portraits(rows, labels, modality, overlays, notify),
             "changes": changes(run.selection, labels, modality, comparisons),
-            "card": card.rows(card.make(run.dataset, run.fingerprint, run.selection, run.holdout)),
+            "card": card.rows(card.make(run.dataset, run.fingerprint, run.selection, run.holdout, continued=continued)),
             "typical": card.representative(run.fingerprint.cases),
             "distance": unit,
             "volumes": _volume_unit(run, scores),

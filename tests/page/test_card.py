@@ -4,6 +4,7 @@ import pytest
 
 from autoseg.contracts import Interval
 from autoseg.page import card, verdict
+from planners import finetune
 from tests import report_records as made
 from tests.report_records import Sample
 
@@ -109,3 +110,22 @@ def test_headlines_are_honest():
     assert words == "Mean Dice 0.876 (95% CI 0.871–0.881) on 40 hold-out cases that no choice saw"
     assert "nested cross-validation on 7 cases" in verdict.headline(STRONG, "nested", 7)
     assert verdict.headline(Interval(), "none", 0).startswith("No honest score")
+
+
+def test_a_score_of_a_model_that_goes_on_from_another_says_on_what_it_hangs():
+    words = verdict.headline(STRONG, "nested", 7, continued=True)
+    assert words.endswith("did not see it, unless the model that training went on from did")
+    judged = verdict.judge(STRONG, "nested", None, continued=True)
+    assert "another model" in judged.remarks[0]
+    assert judged.level == verdict.judge(STRONG, "nested", None).level  # it may well be honest: nobody here can tell
+    run = made.run()
+    card_of = card.make(run.dataset, run.fingerprint, run.selection, run.holdout, continued=True)
+    assert any("another model" in weakness for weakness in card_of.weakest)
+
+
+def test_only_plans_for_going_on_are_taken_for_such():
+    run = made.run()
+    training = run.plan.configurations[0].training
+    reason = finetune.gentler(training)[1]
+    assert not finetune.continues(run.plan)
+    assert finetune.continues(run.plan.model_copy(update={"reasons": (*run.plan.reasons, reason)}))
