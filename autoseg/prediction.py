@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from autoseg import layouts, records
-from autoseg.contracts import Model, Prediction
+from autoseg.contracts import Prediction
 from autoseg.errors import UsageError
 from autoseg.events import Notify, silent
 from autoseg.intake import frames
+from autoseg.model.folder import record_of
 from autoseg.row import resume
 from autoseg.stages.predict import Options, predict
 from autoseg.workspace import ModelFolder
@@ -21,20 +22,17 @@ def predict_folder(
     Raises:
         UsageError: No model, no images, or the output is the input.
     """
-    folder = ModelFolder(model)
-    if not folder.record.exists():
-        raise UsageError(f"{model}: not a model folder (no model.json); expected e.g. OUT/model of a finished run")
+    record = record_of(model)
     if not source.exists():
         raise UsageError(f"{source}: does not exist; expected an image or a folder of images")
     root = source if source.is_dir() else source.parent
     if output.resolve() == root.resolve():
         raise UsageError(f"{output}: is where the images are; choose another folder for the masks")
-    record = records.read(folder.record, Model)
     cases = layouts.find_inputs(source, [channel.name for channel in record.channels], output)
     unused = layouts.unused_inputs(source, cases, output)
     cases = frames.inputs_in_time(cases, root) if options.axis4 == "time" else cases
     parents = (Parent(name="model", digest=records.digest(record)),)
-    made = resume.stamp(lambda: predict(folder, cases, root, output, options, notify=notify), parents)
+    made = resume.stamp(lambda: predict(ModelFolder(model), cases, root, output, options, notify=notify), parents)
     told = made.model_copy(update={"left_over": tuple(unused), "left_over_because": tuple(unused.values())})
     records.write(output / "predict.json", told)
     return told

@@ -11,11 +11,11 @@ from autoseg.errors import DataError
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A model folder, e.g. OUT/model.", show_default=False)],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder, e.g. OUT/model.", show_default=False)],
     source: Annotated[
         Path, typer.Argument(metavar="INPUT", help="An image, a DICOM series, or a folder of them.", show_default=False)
     ],
-    output: Annotated[Path, typer.Argument(help="Folder for the masks.", show_default=False)],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder for the masks.", show_default=False)],
     device: options.Device = "auto",
     tta: Annotated[
         Literal["auto", "none", "full"], typer.Option(help="Mirrored copies: auto (as selected), none or full.")
@@ -58,9 +58,14 @@ def predict(
 
 
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(help="Folder of predicted masks.", show_default=False)],
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS", help="Folder of predicted masks.", show_default=False)
+    ],
     references: Annotated[
-        Path, typer.Argument(help="Folder of reference masks, or a DICOM tree with masks.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="REFERENCES", help="Folder of reference masks, or a DICOM tree with masks.", show_default=False
+        ),
     ],
     groups: Annotated[
         Path | None,

@@ -14,13 +14,20 @@ from planners import registry
 from planners.contracts import ConfigurationName, Preset, Spacing
 
 Source = Annotated[
-    Path, typer.Argument(help="Folder with images and masks in any layout, or a table of cases.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="SOURCE", help="Folder with images and masks in any layout, or a table of cases.", show_default=False
+    ),
 ]
-Out = Annotated[Path, typer.Argument(help="Run folder: new, empty, or one to resume.", show_default=False)]
+Out = Annotated[
+    Path, typer.Argument(metavar="OUT", help="Run folder: new, empty, or one to resume.", show_default=False)
+]
+RunFolder = Annotated[Path, typer.Argument(metavar="OUT", help="A run folder.", show_default=False)]
 Hours = Annotated[
     float | None, typer.Option(help="Upper bound on wall-clock hours, summed over restarts. Default: by preset.")
 ]
 PresetName = Annotated[Preset, typer.Option(help="What to buy: fast (one configuration), standard, or max (all).")]
+AnotherPreset = Annotated[Preset | None, typer.Option("--preset", help="What to buy, if another than before.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Holdout = Annotated[float, typer.Option(help="Share of subjects set apart for one final, honest score.")]
 Folds = Annotated[
@@ -30,7 +37,7 @@ Seed = Annotated[int, typer.Option(help="Of the split, the networks, the samplin
 Deterministic = Annotated[
     bool, typer.Option("--deterministic", help="Same plan, seed, machine and versions: same weights and masks.")
 ]
-Planner = Annotated[str, typer.Option(help="Which planner chooses.")]
+Planner = Annotated[str, typer.Option(help=f"Which planner chooses: {', '.join(registry.PLANNERS)}.")]
 AnotherPlanner = Annotated[str | None, typer.Option("--planner", help="Which planner chooses, if another than before.")]
 DeviceGb = Annotated[
     float | None, typer.Option(help="Memory to plan for, in GB. Default: what is free, or what the planner assumes.")
@@ -110,8 +117,7 @@ def settings(
         UsageError: A value out of range; the message says which values are allowed.
         UnknownPlanner: No planner has that name.
     """
-    if hours is not None and not 0 < hours < 10_000:
-        raise UsageError(f"--hours {hours}: expected a number above 0")
+    _require_hours(hours)
     if not 0 <= holdout < 1:
         raise UsageError(f"--holdout {holdout}: expected a share from 0 to below 1, e.g. 0.2")
     if folds is not None and folds < 2:
@@ -174,6 +180,8 @@ def absolute(path: Path | None) -> str | None:
 
 def changed(
     out: Path,
+    hours: float | None,
+    preset: Preset | None,
     planner: str | None,
     device_gb: float | None,
     configurations: str | None,
@@ -186,14 +194,17 @@ def changed(
         UsageError: A value out of range, or no run folder.
         UnknownPlanner: No planner has that name.
     """
-    if (planner, device_gb, configurations, spacing, search) == (None,) * 5:
+    if (hours, preset, planner, device_gb, configurations, spacing, search) == (None,) * 7:
         return None
     if not Workspace(out).run.exists():
         raise UsageError(f"{out}: not a run folder (no run.json); `autoseg dataset {out} --source SOURCE` makes one")
     before = records.read(Workspace(out).run, Run).settings
     registry.named(planner or before.planner)
+    _require_hours(hours)
     _require_count(search or 0)
     update = {
+        "hours": hours,
+        "preset": preset,
         "planner": planner,
         "device_gb": _gigabytes(device_gb),
         "configurations": None if configurations is None else _names(configurations),
@@ -201,6 +212,11 @@ def changed(
         "search": search,
     }
     return before.model_copy(update={name: value for name, value in update.items() if value is not None})
+
+
+def _require_hours(hours: float | None) -> None:
+    if hours is not None and not 0 < hours < 10_000:
+        raise UsageError(f"--hours {hours}: expected a number above 0, below 10000")
 
 
 def _require_count(search: int) -> None:

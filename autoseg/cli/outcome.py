@@ -55,7 +55,8 @@ def looks(made: Prediction) -> Iterator[str]:
     """Masks that somebody should look at before any other, with the reasons."""
     found = [(case.case, one) for case in made.cases for one in case.looks]
     if found:
-        yield f"look at {len(found)} mask{'s' if len(found) > 1 else ''} before relying on them:"
+        one = len(found) == 1
+        yield f"look at {len(found)} {'mask' if one else 'masks'} before relying on {'it' if one else 'them'}:"
     yield from (f"  {name}, {one.target}: {one.look}" for name, one in found[:_LISTED])
     if len(found) > _LISTED:
         yield f"  and {len(found) - _LISTED} more, see predict.json"

@@ -89,13 +89,15 @@ def dataset(
     _stage("dataset", out, replan, source, asked)
 
 
-def fingerprint(out: options.Out, replan: options.Replan = False) -> None:
+def fingerprint(out: options.RunFolder, replan: options.Replan = False) -> None:
     """Summarise what planning must know of the data."""
     _stage("fingerprint", out, replan)
 
 
 def plan(
-    out: options.Out,
+    out: options.RunFolder,
+    hours: options.Hours = None,
+    preset: options.AnotherPreset = None,
     planner: options.AnotherPlanner = None,
     device_gb: options.DeviceGb = None,
     configurations: options.Configurations = None,
@@ -112,7 +114,7 @@ def plan(
     from autoseg.cli import tables
     from autoseg.row.verification import verify as dry_runs
 
-    asked = options.changed(out, planner, device_gb, configurations, spacing, search)
+    asked = options.changed(out, hours, preset, planner, device_gb, configurations, spacing, search)
     with shown() as notify, pipeline.opened(out, settings=asked, redo=_replanning(out, replan), notify=notify) as row:
         made = row.plan
         tried = dry_runs(made, row.dataset.labels, row.budget.device, notify) if verify else ()
@@ -125,13 +127,13 @@ def plan(
         tables.show_dry_runs(tried)
 
 
-def preprocess(out: options.Out, replan: options.Replan = False) -> None:
+def preprocess(out: options.RunFolder, replan: options.Replan = False) -> None:
     """Crop, normalise and resample the cases."""
     _stage("preprocess", out, replan)
 
 
 def train(
-    out: options.Out,
+    out: options.RunFolder,
     configuration: Annotated[str | None, typer.Option(help="Together with --fold: one job only.")] = None,
     fold: Annotated[int | None, typer.Option(help="Together with --configuration: one job only.")] = None,
     replan: options.Replan = False,
@@ -147,17 +149,17 @@ def train(
         typer.echo(f"{model.configuration}/fold_{model.fold}: {model.steps} steps in {model.seconds:.0f} s")
 
 
-def crossvalidate(out: options.Out, replan: options.Replan = False) -> None:
+def crossvalidate(out: options.RunFolder, replan: options.Replan = False) -> None:
     """Score the out-of-fold predictions on whole volumes."""
     _stage("crossvalidate", out, replan)
 
 
-def select(out: options.Out, replan: options.Replan = False) -> None:
+def select(out: options.RunFolder, replan: options.Replan = False) -> None:
     """Choose ensemble and post-processing; write the model."""
     _stage("model", out, replan)
 
 
-def report(out: options.Out, replan: options.Replan = False) -> None:
+def report(out: options.RunFolder, replan: options.Replan = False) -> None:
     """Predict what is left and write the page."""
     _stage("report", out, replan)
     _tell_failures(out)
@@ -166,7 +168,7 @@ def report(out: options.Out, replan: options.Replan = False) -> None:
 STAGE_COMMANDS = (dataset, fingerprint, plan, preprocess, train, crossvalidate, select, report)
 
 
-def status(out: options.Out, as_json: options.Json = False) -> None:
+def status(out: options.RunFolder, as_json: options.Json = False) -> None:
     """What is done, what is open, and how long it took."""
     from autoseg.cli import outcome
     from autoseg.status import status as look
@@ -180,7 +182,7 @@ def status(out: options.Out, as_json: options.Json = False) -> None:
 
 
 def demo(
-    out: Annotated[Path, typer.Argument(help="Folder for made-up data and run.")] = Path("demo"),
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for made-up data and run.")] = Path("demo"),
     hours: Annotated[float, typer.Option(help="Upper bound on wall-clock hours.")] = 0.05,
 ) -> None:
     """Run the whole row on made-up volumes, in a few minutes, to see that everything works here."""
@@ -193,8 +195,12 @@ def demo(
 
 
 def benchmark(
-    tasks: Annotated[Path, typer.Argument(help="Folder that holds dataset folders.", show_default=False)],
-    out: Annotated[Path, typer.Argument(help="One run folder per task, and the table.", show_default=False)],
+    tasks: Annotated[
+        Path, typer.Argument(metavar="TASKS", help="Folder that holds dataset folders.", show_default=False)
+    ],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="One run folder per task, and the table.", show_default=False)
+    ],
     hours: options.Hours = None,
     preset: options.PresetName = "standard",
     device: options.Device = "auto",

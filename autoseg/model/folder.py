@@ -160,8 +160,8 @@ def _remove_strays(folder: ModelFolder, shipped: tuple[WeightsFile, ...]) -> Non
 def _read_record(folder: ModelFolder) -> Model:
     if not folder.record.is_file():
         inner = folder.path / "model"
-        hint = f"; did you mean {inner}?" if (inner / folder.record.name).is_file() else ""
-        raise UsageError(f"{folder.path}: not a model folder, it has no {folder.record.name}{hint}")
+        meant = f"did you mean {inner}?" if (inner / folder.record.name).is_file() else "a finished run has OUT/model"
+        raise UsageError(f"{folder.path}: not a model folder, it has no {folder.record.name}; {meant}")
     size = folder.record.stat().st_size
     if size > _LARGEST_RECORD_BYTES:
         raise RefusedError(f"{folder.record}: {size} bytes, expected at most {_LARGEST_RECORD_BYTES}; {_COPY_AGAIN}")

@@ -42,7 +42,7 @@ def refused(before: Run, asked: Run) -> ChangedInputs:
                 *rows,
                 "leave them as they were to resume, or choose another output folder, or add",
                 "  --keep-plan  to go on under the present plan"
-                + (", with these hours from now on for what is not trained yet" if hours else ""),
+                + (", up to its steps, with these hours from now on for what is not trained yet" if hours else ""),
                 "  --replan     to redo what depends on them; training begins anew where the plan changes",
                 *(["to train longer on what was learned: a new output folder, and --init OUT/model"] if hours else []),
             ]

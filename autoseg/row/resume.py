@@ -97,7 +97,8 @@ def changed(
                 *rows,
                 *(f"    {file}" for file in files),
                 f"would be redone: {redo}",
-                "add --replan to redo it, --keep-plan to redo it under the present plan, or choose another folder",
+                "add --replan to redo it, or choose another folder; `autoseg run SOURCE OUT --keep-plan` redoes it "
+                "under the present plan",
             ]
         )
     )
