@@ -27,6 +27,9 @@ Hours = Annotated[
     float | None, typer.Option(help="Upper bound on wall-clock hours, summed over restarts. Default: by preset.")
 ]
 PresetName = Annotated[Preset, typer.Option(help="What to buy: fast (one configuration), standard, or max (all).")]
+AnotherHours = Annotated[
+    float | None, typer.Option("--hours", help="Upper bound on wall-clock hours, if another than before.")
+]
 AnotherPreset = Annotated[Preset | None, typer.Option("--preset", help="What to buy, if another than before.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Holdout = Annotated[float, typer.Option(help="Share of subjects set apart for one final, honest score.")]

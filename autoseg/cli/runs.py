@@ -96,7 +96,7 @@ def fingerprint(out: options.RunFolder, replan: options.Replan = False) -> None:
 
 def plan(
     out: options.RunFolder,
-    hours: options.Hours = None,
+    hours: options.AnotherHours = None,
     preset: options.AnotherPreset = None,
     planner: options.AnotherPlanner = None,
     device_gb: options.DeviceGb = None,
