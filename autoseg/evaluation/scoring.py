@@ -27,7 +27,7 @@ CONVENTION = (
     "found if any voxel of it is predicted, and panoptic quality matches them at IoU above 0.5. Means are taken per "
     "target over cases, then over targets; a target that cannot be scored in any case is null, not averaged. "
     f"Intervals are 95 % percentile bootstrap over subjects ({statistics.RESAMPLES} resamples); "
-    "one subject alone has none."
+    f"fewer than {statistics.FEWEST_SUBJECTS} have none."
 )
 
 

@@ -7,6 +7,7 @@ as a whole and by everyone; a resample in which another target happens to be und
 the remaining targets would estimate something else.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,9 @@ import numpy.typing as npt
 from scipy import stats
 
 RESAMPLES = 2000
+FEWEST_SUBJECTS = 6
+"""For an interval. All of n subjects lie on the same side of what is estimated with probability 2 / 2^n, and then no
+resample reaches the other side: with five, an interval that says 95 % is wrong more often than that by this alone."""
 Table = npt.NDArray[np.float64]
 
 
@@ -25,7 +29,7 @@ class Estimate:
 
     Attributes:
         value: None: undefined, no score at all.
-        low, high: None where the value is, and with fewer than two subjects, which tell nothing of the spread.
+        low, high: None where the value is, and with fewer subjects than an interval needs.
         n: Cases with at least one defined score.
     """
 
@@ -160,9 +164,9 @@ def _correlation(moments: Table) -> Table:
 
 
 def _estimate(value: float | None, draws: Table, table: Table, subjects: Sequence[str]) -> Estimate:
-    n = int((~np.isnan(table)).any(axis=1).sum())
-    draws = draws[np.isfinite(draws)]
-    if value is None or len(set(subjects)) < 2 or not len(draws):
+    scored = (~np.isnan(table)).any(axis=1)
+    n, draws = int(scored.sum()), draws[np.isfinite(draws)]
+    if value is None or len(set(itertools.compress(subjects, scored))) < FEWEST_SUBJECTS or not len(draws):
         return Estimate(value, None, None, n)
     low, high = np.percentile(draws, [2.5, 97.5])
     return Estimate(value, float(low), float(high), n)

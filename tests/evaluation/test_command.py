@@ -14,8 +14,10 @@ from tests.evaluation.folders import pairs
 
 @pytest.fixture
 def arguments(tmp_path) -> list[str]:
-    (tmp_path / "groups.csv").write_text("case,site\ncase_0,A\ncase_1,A\ncase_2,[b]B\n")
-    return ["evaluate", *map(str, pairs(tmp_path, (0, 1, 2)))]
+    (tmp_path / "groups.csv").write_text(
+        "case,site\n" + "".join(f"case_{index},{'[b]B' if index == 2 else 'A'}\n" for index in range(7))
+    )
+    return ["evaluate", *map(str, pairs(tmp_path, (0, 1, 2, 0, 1, 0, 1)))]
 
 
 def shown(*arguments: str) -> str:
@@ -27,7 +29,7 @@ def shown(*arguments: str) -> str:
 def test_cases_means_groups_and_convention_are_printed(arguments, tmp_path):
     text = shown(*arguments, "--groups", str(tmp_path / "groups.csv"))
     assert re.search(r"case_1 +│ label_4 +│ 0\.\d+ ", text)
-    assert re.search(r"label_4 +│ 3 +│ 0 +│ 0 +│ 0\.\d{3} \(0\.\d{3} to 1\.000\)", text)
+    assert re.search(r"label_4 +│ 7 +│ 0 +│ 0 +│ 0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", text)
     assert "by site" in text
     assert re.search(r"\[b\]B +│ 1 +│ 1 +│ 0\.\d{3} +│", text)  # as it is written, and one case has no interval
     assert "absent from reference and prediction" in text
@@ -41,7 +43,7 @@ def test_everything_is_written_where_asked(arguments, tmp_path):
 
 
 def test_machines_get_the_record_and_nothing_else(arguments):
-    assert len(Scores.model_validate_json(shown(*arguments, "--json")).cases) == 3
+    assert len(Scores.model_validate_json(shown(*arguments, "--json")).cases) == 7
 
 
 @pytest.mark.parametrize("tolerance", ["-1", "nan", "inf"])

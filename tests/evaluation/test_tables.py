@@ -15,13 +15,13 @@ from tests.evaluation.folders import mask, pairs, write
 
 @pytest.fixture
 def folders(tmp_path):
-    return pairs(tmp_path, (0, 2))
+    return pairs(tmp_path, (0, 2, 0, 2, 0, 2))
 
 
 def test_the_table_has_a_row_per_case_and_target_and_a_column_per_metric(folders):
     table = tables.to_table(evaluate(*folders))
     assert table.columns.tolist() == ["case", "subject", "target", *METRICS, "reference_mm3", "predicted_mm3"]
-    assert table["target"].tolist() == ["label_4", "label_7"] * 2
+    assert table["target"].tolist() == ["label_4", "label_7"] * 6
     assert table.loc[0, ["case", "target", "dice"]].tolist() == ["case_0", "label_4", 1.0]
     assert table["hd95_mm"].dtype == np.float64
 
@@ -30,7 +30,7 @@ def test_the_summary_has_a_row_per_target_and_one_for_their_mean(folders):
     scores = evaluate(*folders)
     rows = tables.summary(scores)
     assert rows["target"].tolist() == ["label_4", "label_7", "(mean)"]
-    assert rows["n"].tolist() == [2, 2, 2]
+    assert rows["n"].tolist() == [6, 6, 6]
     mean = scores.mean_dice
     assert rows["dice"].iloc[-1] == f"{mean.value:.3f} ({mean.low:.3f} to {mean.high:.3f})"
     assert "nsd at 1.6 mm" in rows
@@ -70,7 +70,7 @@ def test_files_say_what_the_record_says(folders, tmp_path):
     assert len(means) == 3 * len(METRICS)
     row = means[(means.target == "label_7") & (means.metric == "nsd")].iloc[0]
     expected = scores.targets[1].nsd
-    assert (row.grouping, row.group, row.n, row.better) == ("", "(all)", 2, "higher")
+    assert (row.grouping, row.group, row.n, row.better) == ("", "(all)", 6, "higher")
     assert (row["mean"], row.low, row.high) == pytest.approx((expected.value, expected.low, expected.high))
     assert means[means.target == "(mean)"].set_index("metric").loc["dice", "mean"] == scores.mean_dice.value
 

@@ -26,11 +26,14 @@ def test_no_cases_at_all():
     assert (found.value, found.low, found.high, found.n) == (None, None, None, 0)
 
 
-def test_one_subject_has_no_interval():
-    found = statistics.interval(np.array([[0.5], [0.7]]), ["a", "a"], 0)
-    assert found.value == pytest.approx(0.6)
-    assert found.low is found.high is None
-    assert found.n == 2
+def test_few_subjects_have_no_interval():
+    """However many cases they have, and however many others there are that nothing can be scored in."""
+    scores = np.linspace(0.5, 0.9, 12)[:, None]
+    five = statistics.interval(scores, [f"s{case % 5}" for case in range(12)], 0)
+    assert (five.value, five.low, five.high, five.n) == (pytest.approx(0.7), None, None, 12)
+    assert statistics.interval(scores, [f"s{case % 6}" for case in range(12)], 0).low is not None
+    scores[5:] = np.nan
+    assert statistics.interval(scores, [f"s{case}" for case in range(12)], 0).low is None
 
 
 def test_interval_matches_the_normal_theory():
