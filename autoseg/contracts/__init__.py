@@ -25,6 +25,7 @@ from autoseg.contracts.dataset import (
     Split,
     StructureFile,
     TargetScan,
+    alike,
 )
 from autoseg.contracts.importance import CaseChange, ChoiceName, Importance
 from autoseg.contracts.model import ChannelPopulation, Model, ModelCard, WeightsFile
@@ -150,4 +151,5 @@ __all__ = [
     "TrialFailure",
     "Validation",
     "WeightsFile",
+    "alike",
 ]

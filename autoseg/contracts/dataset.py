@@ -1,5 +1,6 @@
 """Cases, labels, the audit and the split: what stands in a folder, and what may be learnt from it."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from planners.contracts import Box, LabelKind, Record, Shape, Spacing, StageRecord
@@ -181,6 +182,14 @@ class CaseScan(Record):
     foreground: tuple[IntensitySketch | None, ...]  # per channel; null: no foreground
     label_values: tuple[int, ...]  # file values that occur
     targets: tuple[TargetScan, ...]
+
+
+def alike(scans: Iterable[CaseScan]) -> tuple[CaseScan, ...]:
+    """Scans of one data set by one measure: unless all state the size of a voxel, a voxel is a voxel in all of them."""
+    known = tuple(scans)
+    if all(scan.spacing_known for scan in known):
+        return known
+    return tuple(scan.model_copy(update={"spacing_mm": (1.0, 1.0, 1.0)}) for scan in known)
 
 
 class CaseContent(Record):

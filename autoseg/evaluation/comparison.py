@@ -22,7 +22,7 @@ from autoseg.evaluation.groups import read as read_groups
 from autoseg.evaluation.mask_pairs import Pair, of_subject, paired
 from autoseg.evaluation.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.events import Event, Notify, silent
-from autoseg.labelling import colours_as_values
+from autoseg.labelling import as_whole_numbers, colours_as_values
 from autoseg.postprocessing import class_indices
 from autoseg.volumes import geometry
 
@@ -48,7 +48,8 @@ def evaluate(
         tolerance_mm: Surface distance that NSD forgives; None: twice the median in-plane spacing of the references.
         groups: A table of groups and subjects (see ``autoseg.evaluation.groups``).
         seed: Of the bootstrap.
-        notify: Told of each case, and warned of predictions without reference and of cases without group.
+        notify: Told of each case, and warned of predictions without reference or a little off it, and of cases without
+            group.
 
     Raises:
         UsageError: A path does not exist or holds no masks, references have no prediction, or no such tolerance.
@@ -98,31 +99,39 @@ def _compared(
     tolerance_mm = default_tolerance_mm(spacings) if tolerance_mm is None else tolerance_mm
     scores = []
     for done, (case, pair) in enumerate(pairs.items(), start=1):
-        scores.append(_score(case, pair, labels, tolerance_mm))
+        scores.append(_score(case, pair, labels, tolerance_mm, notify))
         notify(Event(stage="evaluate", done=done, total=len(pairs), unit="cases", detail=case))
     return summarize(scores, labels, tolerance_mm, seed)
 
 
 def _read(path: Path) -> tuple[npt.NDArray[Any], geometry.Grid]:
-    """A mask (z, y, x) in canonical orientation; colours as numbers, three equal channels as the grey that they are."""
+    """A mask (z, y, x) of whole numbers in canonical orientation; colours as numbers, three equal channels as grey.
+
+    Raises:
+        LabelError: It is no mask: probabilities, for instance, or a mask that was interpolated.
+    """
     volume = formats.read(path)
     values = volume.array[:1]
     if any(not np.array_equal(values[0], channel) for channel in volume.array[1:]):
         if volume.channels != ("R", "G", "B"):
             raise LabelError(f"{path}: has {len(volume.array)} different channels; a mask has one value per voxel")
         values = colours_as_values(volume.array)
+    try:
+        values, _ = as_whole_numbers(values)
+    except LabelError as error:
+        raise LabelError(f"{path}: {error}") from error
     array, grid, _ = geometry.canonicalize(values, volume.grid)
     return array[0], grid
 
 
 def _values(array: npt.NDArray[Any], path: Path) -> set[int]:
     found = np.unique(array)
-    if len(found) > _MOST_INFERRED or not np.array_equal(found, np.round(found)):
+    if len(found) > _MOST_INFERRED:
         raise LabelError(f"{path}: holds {len(found)} different values such as {found[:3].tolist()}; is it a mask?")
     return {int(value) for value in found}
 
 
-def _score(case: str, pair: Pair, labels: LabelSet, tolerance_mm: float) -> CaseScore:
+def _score(case: str, pair: Pair, labels: LabelSet, tolerance_mm: float, notify: Notify) -> CaseScore:
     prediction, reference = (masks.file for masks in pair)
     (guess, guess_grid), (truth, truth_grid) = _read(prediction), _read(reference)
     agreement = geometry.compare(truth_grid, guess_grid)
@@ -131,6 +140,9 @@ def _score(case: str, pair: Pair, labels: LabelSet, tolerance_mm: float) -> Case
             f"case {case}: {prediction} does not lie on the grid of {reference}: shape {guess.shape} and spacing "
             f"{guess_grid.spacing_mm} mm, expected {truth.shape} and {truth_grid.spacing_mm} mm; resample it first"
         )
+    if agreement.kind == "offset":
+        detail = f"{case}: lies {agreement.offset_vox:.2g} voxels off its reference; compared voxel by voxel"
+        notify(Event(stage="evaluate", what="warning", detail=detail))
     classes = [_classes(array, path, labels) for array, path in ((truth, reference), (guess, prediction))]
     subject = pair[1].case.subject
     return score_case(classes[0], classes[1], labels, truth_grid.spacing_mm, tolerance_mm, case, subject)

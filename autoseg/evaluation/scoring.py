@@ -16,6 +16,7 @@ from autoseg.volumes import metrics, statistics
 from autoseg.volumes.labels import Classes, Slices, member_mask
 from autoseg.volumes.metrics import METRICS
 from autoseg.volumes.overlap import dice
+from planners.axes import THICK, thickest_first
 from planners.contracts import Spacing
 
 CONVENTION = (
@@ -108,10 +109,17 @@ def class_counts(classes: Classes, labels: LabelSet) -> npt.NDArray[np.int64]:
 def default_tolerance_mm(spacings_mm: Sequence[Spacing]) -> float:
     """The NSD tolerance where none is given: twice the median in-plane spacing of the cases.
 
-    >>> default_tolerance_mm([(5.0, 0.5, 0.5), (5.0, 0.7, 0.7), (5.0, 0.8, 0.8)])
+    Slices lie across the axis along which they are thick, as in sagittal and coronal scans; else they are axial.
+
+    >>> default_tolerance_mm([(5.0, 0.5, 0.5), (5.0, 0.7, 0.7), (0.8, 0.8, 5.0)])
     1.4
     """
-    return 2 * float(np.median([spacing[1:] for spacing in spacings_mm]))
+    return 2 * float(np.median([_in_plane_mm(spacing) for spacing in spacings_mm]))
+
+
+def _in_plane_mm(spacing_mm: Spacing) -> tuple[float, float]:
+    thickest, first, second = (spacing_mm[axis] for axis in thickest_first(spacing_mm))
+    return (first, second) if thickest >= THICK * max(first, second) else spacing_mm[1:]
 
 
 def summarize(cases: Sequence[CaseScore], labels: LabelSet, tolerance_mm: float, seed: int) -> Scores:

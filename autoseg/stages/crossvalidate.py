@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from autoseg import records
-from autoseg.contracts import CaseScan, CaseScore, ConfigurationValidation, Dataset, Scores, Validation
+from autoseg.contracts import CaseScan, CaseScore, ConfigurationValidation, Dataset, Scores, Validation, alike
 from autoseg.evaluation.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.events import Event, Notify, silent
 from autoseg.outoffold import OutOfFold, embed, place, read_job
@@ -17,7 +17,7 @@ from autoseg.postprocessing import segment
 from autoseg.workspace import DatasetFolder, JobFolder
 from planners.contracts import Plan, Spacing
 
-algorithm_version = 2
+algorithm_version = 3
 
 Jobs = Callable[[str, int], JobFolder]
 
@@ -41,7 +41,8 @@ def crossvalidate(
         DataError: An out-of-fold prediction is missing or damaged; the message names case and job.
     """
     held = [(fold, case) for fold, cases in enumerate(dataset.split.folds) for case in cases]
-    spacings = {case: records.read(source.scan(case), CaseScan).spacing_mm for case in dataset.development}
+    scans = alike(records.read(source.scan(case), CaseScan) for case in dataset.development)
+    spacings = {scan.case: scan.spacing_mm for scan in scans}
     tolerance_mm = default_tolerance_mm(tuple(spacings.values())) if spacings else 0.0
     total, done = len(held) * len(plan.configurations), 0
     validations = []

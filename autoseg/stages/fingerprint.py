@@ -10,7 +10,7 @@ from statistics import median
 
 import numpy as np
 
-from autoseg.contracts import CaseScan, Dataset, IntensitySketch, TargetScan
+from autoseg.contracts import CaseScan, Dataset, IntensitySketch, TargetScan, alike
 from autoseg.intake import modality, outliers
 from autoseg.volumes import intensity
 from autoseg.volumes.symmetry import Body, Placed, partners
@@ -51,7 +51,7 @@ def fingerprint(dataset: Dataset, scans: Sequence[CaseScan]) -> Fingerprint:
         labels=tuple(
             _label(name, chosen, number, sides.get(name)) for number, name in enumerate(dataset.labels.targets)
         ),
-        cases=tuple(_case(scan) for scan in chosen),
+        cases=tuple(_case(scan) for scan in alike(chosen)),
         outliers=outliers.measured(chosen, names),
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoseg import records
-from autoseg.contracts import CaseScan, Dataset, LabelSet, Prepared, PreparedCase, PreparedConfiguration
+from autoseg.contracts import CaseScan, Dataset, LabelSet, Prepared, PreparedCase, PreparedConfiguration, alike
 from autoseg.errors import DataError, UnreadableFile
 from autoseg.events import Event, Notify, silent
 from autoseg.volumes.preparation import prepare, prepare_labels
@@ -59,15 +59,16 @@ def preprocess(
         DataError: An image does not fit the plan, or holds NaN; the message names case and configuration.
         ResourceError: The disk is full.
     """
+    scans = alike(_scan(source, case) for case in dataset.development)
     total, done = len(plan.configurations) * len(dataset.development), 0
     finished = []
     for configuration in plan.configurations:
         cases, size = [], 0
-        for case in dataset.development:
-            cases.append(_prepared(case, configuration, dataset.labels, source, out))
-            size += sum(path.stat().st_size for path in _arrays(out, configuration, case))
+        for scan in scans:
+            cases.append(_prepared(scan, configuration, dataset.labels, source, out))
+            size += sum(path.stat().st_size for path in _arrays(out, configuration, scan.case))
             done += 1
-            detail = f"{configuration.name}: {case}"
+            detail = f"{configuration.name}: {scan.case}"
             notify(Event(stage="preprocess", done=done, total=total, unit="cases", detail=detail))
         finished.append(PreparedConfiguration(configuration=configuration.name, cases=tuple(cases), bytes=size))
     return Prepared(configurations=tuple(finished))
@@ -80,15 +81,14 @@ def broken(dataset: Dataset, plan: Plan, out: PreparedFolder) -> tuple[str, ...]
 
 
 def _prepared(
-    case: str, configuration: Configuration, labels: LabelSet, source: DatasetFolder, out: PreparedFolder
+    scan: CaseScan, configuration: Configuration, labels: LabelSet, source: DatasetFolder, out: PreparedFolder
 ) -> PreparedCase:
     """One case of one configuration: as it stands, or made now."""
-    scan = _scan(source, case)
     origin = _origin(scan, configuration, labels)
-    standing = _standing(case, configuration, out)
+    standing = _standing(scan.case, configuration, out)
     if standing is not None and standing.origin == origin:
         return standing.prepared
-    record = out.record(configuration.name, case)
+    record = out.record(configuration.name, scan.case)
     record.unlink(missing_ok=True)  # it vouches for the arrays that are replaced now
     prepared = _make(scan, configuration, source, out)
     records.write(record, PreparedFile(origin=origin, prepared=prepared))

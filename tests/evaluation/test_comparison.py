@@ -83,7 +83,7 @@ def test_wrong_values_are_errors(folders):
     with pytest.raises(LabelError, match=r"case_1\.nii\.gz: the label has values that are not declared: 3 "):
         evaluate(*folders)
     write(folders[1], "case_1.nii.gz", np.random.default_rng(0).random((16, 14, 8)).astype(np.float32))
-    with pytest.raises(LabelError, match="is it a mask"):
+    with pytest.raises(LabelError, match="not whole numbers"):
         evaluate(*folders)
     with pytest.raises(LabelError, match="nothing but 0"):
         infer_labels([0])

@@ -40,6 +40,17 @@ def made_anew(before, after):
     return sorted(path.parent.name + "/" + path.stem for path in after if before.get(path) != after[path])
 
 
+def test_a_voxel_is_a_voxel_where_some_files_state_no_size(world):
+    """As the deployed model takes them; else some would be resampled to the size that others only seem to have."""
+    path = world.workspace.dataset.scan("case_01")
+    scan = records.read(path, CaseScan).model_copy(update={"spacing_known": False, "spacing_mm": (1.0, 1.0, 1.0)})
+    records.write(path, scan)
+    replan(world, spacing_mm=(1.0, 1.0, 1.0))
+    _, full = run(world).configurations
+    assert {case.shape for case in full.cases} == {(12, 14, 14)}
+    assert {case.source_spacing_mm for case in full.cases} == {(1.0, 1.0, 1.0)}
+
+
 def test_each_case_is_prepared_for_each_configuration(world):
     replan(world, spacing_mm=(1.0, 1.0, 1.0))
     events = []
