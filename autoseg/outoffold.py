@@ -8,7 +8,7 @@ whole numbers of 1/255 that decide as they do themselves, which takes about half
 
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from autoseg.errors import DataError, UnreadableFile
 from autoseg.records import publish
 from autoseg.volumes.labels import Classes
+from autoseg.volumes.pieces import Canvas, Place
 from autoseg.volumes.rounding import STEPS, quantized
 from autoseg.workspace import JobFolder
 from planners.contracts import Box, LabelKind, Shape
@@ -52,11 +53,25 @@ def write_out_of_fold(path: Path, probabilities: npt.NDArray[np.floating], backg
     Raises:
         ValueError: The network gave something that is no number.
     """
-    box = uncertain_box(probabilities, background)
-    cropped = probabilities[:, *slices(box)]
-    if not np.isfinite(cropped).all():
-        raise ValueError(f"{path.name}: {np.count_nonzero(~np.isfinite(cropped))} probabilities are no finite numbers")
-    rounded = quantized(cropped.astype(np.float32), exclusive=background is not None)
+    z, y, x = probabilities.shape[1:]
+    write_pieces(path, [((slice(0, z), slice(0, y), slice(0, x)), probabilities)], (z, y, x), background)
+
+
+def write_pieces(
+    path: Path, pieces: Iterable[tuple[Place, npt.NDArray[np.floating]]], shape: Shape, background: int | None
+) -> None:
+    """The same of a prediction that comes in pieces (H, ...), each with its place in the case's grid of this shape."""
+    whole, boxes = Canvas(shape), []
+    for place, heads in pieces:
+        found = uncertain_box(heads, background)
+        wrong = np.count_nonzero(~np.isfinite(heads[:, *slices(found)]))
+        if wrong:
+            raise ValueError(f"{path.name}: {wrong} probabilities are no finite numbers")
+        if found != _NOWHERE:
+            boxes.append(_moved(found, place))
+        whole.put(place, quantized(heads.astype(np.float32, copy=False), exclusive=background is not None))
+    box = joint_box(boxes)
+    rounded = whole.array[:, *slices(box)]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with open(temporary, "wb") as file:
@@ -155,6 +170,18 @@ def joint_box(boxes: Sequence[Box]) -> Box:
     return (axes[0], axes[1], axes[2])
 
 
+def no_plane(box: Box, shape: Shape) -> Box:
+    """The box, or one of two slices where it is a single slice of a volume, which would be cleaned as a plane is.
+
+    >>> no_plane(((3, 4), (0, 2), (0, 2)), (4, 9, 9)), no_plane(((0, 1), (0, 2), (0, 2)), (1, 9, 9))
+    (((2, 4), (0, 2), (0, 2)), ((0, 1), (0, 2), (0, 2)))
+    """
+    (start, stop), rows, columns = box
+    if stop - start != 1 or shape[0] == 1:
+        return box
+    return ((start, stop + 1) if stop < shape[0] else (start - 1, stop)), rows, columns
+
+
 def place(classes: Classes, box: Box, shape: Shape) -> Classes:
     """A class map of ``box`` on the whole grid, background around it."""
     whole = np.zeros(shape, dtype=classes.dtype)
@@ -167,17 +194,22 @@ def slices(box: Box) -> tuple[slice, slice, slice]:
     return (slice(*box[0]), slice(*box[1]), slice(*box[2]))
 
 
-def uncertain_box(probabilities: npt.NDArray[np.floating], background: int | None) -> Box:
+def _moved(box: Box, place: Place) -> Box:
+    z, y, x = ((start + along.start, stop + along.start) for (start, stop), along in zip(box, place, strict=True))
+    return z, y, x
+
+
+def uncertain_box(probabilities: npt.NDArray[np.floating] | npt.NDArray[np.uint8], background: int | None) -> Box:
     """Box of the voxels where some foreground head is not certainly off.
 
     Args:
-        probabilities: (H, z, y, x).
+        probabilities: (H, z, y, x), also as whole numbers of 1/255.
         background: The head that is no foreground; None: all are.
     """
     uncertain = np.zeros(probabilities.shape[1:], dtype=bool)
     for head in range(len(probabilities)):
         if head != background:
-            uncertain |= probabilities[head] >= _CERTAIN
+            uncertain |= ~(probabilities[head] < _CERTAIN)  # so that what is no number lies inside and is found
     axes: list[tuple[int, int]] = []
     for axis in range(3):
         hit = np.flatnonzero(uncertain.any(axis=tuple(other for other in range(3) if other != axis)))

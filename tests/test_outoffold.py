@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from autoseg.errors import DataError, UnreadableFile
-from autoseg.outoffold import embed, place, read_cropped, read_job, read_out_of_fold, write_out_of_fold
+from autoseg.outoffold import embed, place, read_cropped, read_job, read_out_of_fold, write_out_of_fold, write_pieces
 from autoseg.workspace import JobFolder
 
 SHAPE = (6, 9, 8)
@@ -37,6 +37,26 @@ def test_nothing_predicted(tmp_path, kind, background, outside):
     write_out_of_fold(tmp_path / "a.npz", heads, background)
     assert read_cropped(tmp_path / "a.npz").probabilities.shape == (3, 0, 0, 0)
     assert read_out_of_fold(tmp_path / "a.npz", SHAPE, kind)[:, 0, 0, 0].tolist() == outside
+
+
+@pytest.mark.parametrize("where", [np.s_[:], np.s_[:, 2, 3, 4]])
+def test_what_is_no_number_is_never_stored_as_background(tmp_path, where):
+    heads = np.zeros((3, *SHAPE), dtype=np.float32)
+    heads[0] = 1.0
+    heads[where] = np.nan
+    with pytest.raises(ValueError, match="no finite numbers"):
+        write_out_of_fold(tmp_path / "a.npz", heads, background=0)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_pieces_are_stored_as_the_whole_is(tmp_path, axis):
+    heads = exclusive()
+    write_out_of_fold(tmp_path / "whole.npz", heads, background=0)
+    cuts = [slice(0, 1), slice(1, 3), slice(3, SHAPE[axis])]
+    places = [tuple(cut if one == axis else slice(0, SHAPE[one]) for one in range(3)) for cut in cuts]
+    pieces = ((place, heads[:, *place]) for place in places)
+    write_pieces(tmp_path / "pieces.npz", pieces, SHAPE, background=0)
+    assert (tmp_path / "pieces.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
 def test_embed_into_a_larger_box(tmp_path):

@@ -176,8 +176,8 @@ def _nested(measured: Measured, rows: Rows, fresh: Rows, outcomes: Mapping[int, 
         tables["chosen"][held] = measured.dice(outcome.chosen.choice, held)
         tables["default"][held] = measured.dice(outcome.default.choice, held)
         tables["nnunet"][held] = measured.dice(outcome.nnunet.choice, held)
-    for table in tables.values():
-        table[:, ~evidence.scorable(rows)] = np.nan
+    for table in tables.values():  # a target that occurs in none would count for who made some of it up, and no other
+        table[:, ~evidence.scorable(fresh)] = np.nan
     return Nested(**{name: table[fresh] for name, table in tables.items()})
 
 

@@ -7,8 +7,19 @@ from functools import cached_property
 import numpy as np
 
 from autoseg import records
-from autoseg.contracts import Blend, CaseScan, Dataset, Decision, Member, Postprocessing, Selection, TrainedModel, Trial
-from autoseg.outoffold import OutOfFold, embed, joint_box, place, read_job
+from autoseg.contracts import (
+    Blend,
+    CaseScan,
+    Dataset,
+    Decision,
+    Member,
+    Postprocessing,
+    Selection,
+    TrainedModel,
+    Trial,
+    alike,
+)
+from autoseg.outoffold import OutOfFold, embed, joint_box, no_plane, place, read_job
 from autoseg.postprocessing import segment
 from autoseg.quality import Segmented
 from autoseg.volumes.blending import Heads, mean, on_scale
@@ -64,7 +75,9 @@ class Store:
     @cached_property
     def scans(self) -> Mapping[str, CaseScan]:
         """Geometry of each validation case."""
-        return {case: records.read(self.source.scan(case), CaseScan) for case, _ in self.held}
+        scans = alike(records.read(self.source.scan(case), CaseScan) for case in self.dataset.development)
+        held = {case for case, _ in self.held}
+        return {scan.case: scan for scan in scans if scan.case in held}
 
     def reference(self, case: str) -> Classes:
         """The true classes (z, y, x)."""
@@ -110,7 +123,8 @@ class Predictions:
     def blended(self, pipeline: Pipeline) -> tuple[Heads, Box]:
         """The members' blend (H, z, y, x) inside the box that holds all of them."""
         stored = [self._of(member.configuration, pipeline.mirror) for member in pipeline.members]
-        box, kind = joint_box([prediction.box for prediction in stored]), self.store.dataset.labels.kind
+        box = no_plane(joint_box([prediction.box for prediction in stored]), self.store.scans[self.case].shape)
+        kind = self.store.dataset.labels.kind
         how = pipeline.blend
         parts = (on_scale(embed(one, box, kind), kind, how.scale, how.temperature) for one in stored)
         return mean(parts, [member.weight for member in pipeline.members], kind, how.scale), box

@@ -1,5 +1,6 @@
 """Cases that a plan was chosen on: their scores are oof, and no nested number is made of them."""
 
+import numpy as np
 import pytest
 
 from autoseg.selection.store import Store
@@ -40,6 +41,22 @@ def test_nested_numbers_leave_out_the_cases_that_judged_the_plan(world):
     assert honest.oof == flattered.oof
     assert "searched for on 2 of the cases" in honest.because
     assert "searched" not in flattered.because
+
+
+def test_a_target_that_only_judging_cases_have_has_no_nested_number(world):
+    """Its Dice would be 0 for whoever made some of it up elsewhere, and left out for the other."""
+    judged = world.dataset.split.folds[0]
+    for case, truth in world.truth.items():
+        if case not in judged:
+            truth[truth == 2] = 1
+            np.save(world.workspace.dataset.label(case), truth)
+            guess = truth.copy()
+            guess[:6] = 0
+            guess[0, 0, 0] = 2
+            world.predict("3d_fullres", case, probabilities(guess, EXCLUSIVE))
+    organ, lesion = selected(world, judged).nested_targets
+    assert organ.dice.value is not None and lesion.dice.value is None
+    assert selected(world, judged).nested_mean_dice.value == pytest.approx(organ.dice.value)
 
 
 def test_where_all_cases_judged_there_is_no_nested_number(world):
