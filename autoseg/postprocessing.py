@@ -1,11 +1,12 @@
 """From probabilities to the final class map, as a label set and a selection say.
 
 ``segment`` is the one path from blended probabilities to masks: validation, selection and the deployed model all take
-it, so what is scored is what ships. File values come in at the very end, by ``file_values``.
+it, so what is scored is what ships. It has two parts, of which the first, ``votes``, can be done piece by piece of an
+image. File values come in at the very end, by ``file_values``.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from autoseg.labelling import class_of, to_classes
 from autoseg.volumes import labels as volume_labels
 from autoseg.volumes.labels import Classes, Probabilities
 from planners.contracts import Spacing
+
+Votes = Classes | volume_labels.Mask
+"""Class indices (z, y, x) of exclusive labels, masks (T, z, y, x) of regions."""
 
 
 def segment(
@@ -40,15 +44,37 @@ def segment(
     Raises:
         LabelError: An entry names an unknown target, or the heads do not match the label set.
     """
+    return finished(votes(probabilities, labels, decision), labels, spacing_mm, postprocessing, decision)
+
+
+def votes(probabilities: Probabilities, labels: LabelSet, decision: Decision = Decision()) -> Votes:
+    """What each voxel by itself decides for: classes (z, y, x), or region masks (T, z, y, x).
+
+    Raises:
+        LabelError: The decision names an unknown target, or the heads do not match the label set.
+    """
     if len(probabilities) != labels.heads:
         raise LabelError(f"{len(probabilities)} heads of probabilities, but the label set has {labels.heads}")
-    steps = {step.target: step for step in postprocessing if is_active(step)}
-    unknown = ({bias.target for bias in decision.biases} | set(steps)) - set(labels.targets)
-    if unknown:
-        raise LabelError(f"post-processing of unknown targets {sorted(unknown)}; there are {list(labels.targets)}")
+    _require_known({bias.target for bias in decision.biases}, labels)
+    biases = biases_of(decision, labels)
     if labels.kind == "regions":
-        return _segment_regions(probabilities, labels, spacing_mm, steps, decision)
-    classes = volume_labels.to_classes(probabilities, "exclusive", biases=biases_of(decision, labels))
+        return volume_labels.over_threshold(probabilities, biases)
+    return volume_labels.to_classes(probabilities, "exclusive", biases=biases)
+
+
+def finished(
+    decided: Votes,
+    labels: LabelSet,
+    spacing_mm: Spacing,
+    postprocessing: Sequence[Postprocessing] = (),
+    decision: Decision = Decision(),
+) -> Classes:
+    """The class map (z, y, x) of votes, which are changed in place; the rest is as for ``segment``."""
+    steps = {step.target: step for step in postprocessing if is_active(step)}
+    _require_known(set(steps), labels)
+    if labels.kind == "regions":
+        return _finished_regions(cast(volume_labels.Mask, decided), labels, spacing_mm, steps, decision)
+    classes = cast(Classes, decided)
     if decision.joint_largest:
         classes[~volume_labels.largest_component(classes > 0)] = 0
     for index, name in enumerate(labels.targets, start=1):
@@ -58,6 +84,12 @@ def segment(
             classes[before & ~after] = 0
             classes[after & (classes == 0)] = index
     return classes
+
+
+def _require_known(targets: set[str], labels: LabelSet) -> None:
+    unknown = targets - set(labels.targets)
+    if unknown:
+        raise LabelError(f"post-processing of unknown targets {sorted(unknown)}; there are {list(labels.targets)}")
 
 
 def is_active(step: Postprocessing) -> bool:
@@ -116,15 +148,14 @@ def class_indices(array: npt.NDArray[Any], labels: LabelSet) -> Classes:
     return to_classes(array, class_of(labels))
 
 
-def _segment_regions(
-    probabilities: Probabilities,
+def _finished_regions(
+    masks: npt.NDArray[np.bool_],
     labels: LabelSet,
     spacing_mm: Spacing,
     steps: Mapping[str, Postprocessing],
     decision: Decision,
 ) -> Classes:
     """Regions are cleaned as masks; their nesting is restored last, when no parent shrinks any more."""
-    masks = volume_labels.over_threshold(probabilities, biases_of(decision, labels))
     if decision.joint_largest:
         masks &= volume_labels.largest_component(np.asarray(masks.any(axis=0)))
     for index, name in enumerate(labels.targets):

@@ -19,7 +19,7 @@ from autoseg.contracts import DicePredictor, Expectation, ExpectedDice, FeatureN
 from autoseg.volumes import doubt, shape_statistics
 from autoseg.volumes.blending import Heads, tempered
 from autoseg.volumes.labels import Classes, Mask, bounding_slices, member_mask
-from autoseg.volumes.rounding import STEPS, rounded
+from autoseg.volumes.rounding import STEPS, as_probabilities, rounded
 from planners.contracts import Box, LabelKind, Shape, Spacing
 
 LEAST = 0.5 / STEPS
@@ -51,7 +51,7 @@ class Segmented:
     """What was made of one image, or of the box in it that holds all foreground.
 
     Attributes:
-        probabilities: (H, z, y, x), the members' blend, as it was decided upon.
+        probabilities: (H, z, y, x), the members' blend, as it was decided upon, or whole numbers of 1/255.
         classes: (z, y, x), the final class map.
         opinions: The class map of each member alone; may be empty where there is one member.
         spacing_mm: Size of a voxel.
@@ -59,7 +59,7 @@ class Segmented:
         shape: Of the image.
     """
 
-    probabilities: Heads
+    probabilities: Heads | npt.NDArray[np.uint8]
     classes: Classes
     opinions: tuple[Classes, ...]
     spacing_mm: Spacing
@@ -163,12 +163,15 @@ def _of_target(
     }
 
 
-def _calibrated(probabilities: Heads, head: int, kind: LabelKind, temperature: float) -> npt.NDArray[np.float32]:
+def _calibrated(
+    probabilities: Heads | npt.NDArray[np.uint8], head: int, kind: LabelKind, temperature: float
+) -> npt.NDArray[np.float32]:
     """(z, y, x) of one head, 0 where it is hardly likely; only the other voxels are worked on."""
     likely: Mask = ~(probabilities[head] < LEAST)
     result = np.zeros(likely.shape, dtype=np.float32)
     exclusive = kind == "exclusive"
-    rows = rounded(probabilities[:, likely] if exclusive else probabilities[[head]][:, likely], exclusive=exclusive)
+    rows = as_probabilities(probabilities[:, likely] if exclusive else probabilities[head, likely][None])
+    rows = rounded(rows, exclusive=exclusive)
     result[likely] = tempered(rows, kind, temperature)[head if exclusive else 0]
     return result
 

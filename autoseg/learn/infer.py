@@ -1,13 +1,14 @@
 """Prediction of whole volumes: a window slides over the image, and overlapping windows are averaged.
 
 Windows overlap by half and count most in their middle, with Gaussian weights, because a network knows least about the
-border of what it sees. The probabilities of several networks, and of mirrored copies, are averaged in float32.
+border of what it sees. The probabilities of several networks, and of mirrored copies, are averaged in float32, and are
+given out row after row, so that those of many heads need not lie in memory as a whole.
 Source: Isensee et al. 2021 (doi:10.1038/s41592-020-01008-z, online methods).
 """
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -18,25 +19,28 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autoseg import machine
-from autoseg.errors import DoesNotFit
+from autoseg.errors import DataError, DoesNotFit
 from autoseg.learn import memory
 from autoseg.learn.networks import layout_of
 from autoseg.learn.precision import autocast
+from autoseg.learn.sums import Sums
 from autoseg.learn.transfer import send
-from autoseg.learn.windows import batches, coverage, cut, gaussian, pad
+from autoseg.learn.windows import cut, gaussian, pad, places, together
 from planners.contracts import Precision
+
+Activation = Literal["softmax", "sigmoid"]
 
 VOXELS_PER_BATCH = {"cpu": 400_000, "cuda": 4_000_000, "mps": 1_000_000}
 """How many windows go through a network at once."""
 SUM_SHARE = 0.4
-"""Of the free memory of a device, that the sum of all windows may take; a larger one is added up on the host."""
+"""Of the free memory of a device, that the sums of windows may take; larger ones are added up on the host."""
 
 
 def predict_volume(
     networks: Sequence[nn.Module],
     image: NDArray[np.float32],
     patch_vox: Sequence[int],
-    activation: Literal["softmax", "sigmoid"],
+    activation: Activation,
     mirror_axes: Sequence[int],
     device: torch.device,
     precision: Precision,
@@ -56,25 +60,95 @@ def predict_volume(
         (heads, z, y, x) float32, from 0 to 1.
 
     Raises:
+        DataError: The networks give something that is no number, which would look like background.
         DoesNotFit: There is no memory for a single window at a time.
+    """
+    whole, done = None, 0
+    for rows in predict_rows(networks, image, patch_vox, activation, mirror_axes, device, precision):
+        if whole is None:
+            whole = np.empty((len(rows), *image.shape[1:]), np.float32)
+        whole[:, done : done + rows.shape[1]] = rows
+        done += rows.shape[1]
+    if whole is None:
+        raise ValueError(f"nothing to predict in an image of shape {image.shape}")
+    return whole
+
+
+def predict_rows(
+    networks: Sequence[nn.Module],
+    image: NDArray[np.float32],
+    patch_vox: Sequence[int],
+    activation: Activation,
+    mirror_axes: Sequence[int],
+    device: torch.device,
+    precision: Precision,
+) -> Iterator[NDArray[np.float32]]:
+    """The same in pieces along z, in their order: only what windows still add to is kept in memory.
+
+    Yields:
+        (heads, n, y, x) float32, C-contiguous.
     """
     window = tuple(patch_vox)
     padded, inside = pad(torch.from_numpy(np.require(image, np.float32, ["C", "W"])), window)
     flips = [f for n in range(len(mirror_axes) + 1) for f in itertools.combinations(mirror_axes, n)]
     for network in networks:
         network.eval()
-    mean = partial(_probabilities, networks, flips=flips, activation=activation, precision=precision)
-    total = _fitting(mean, padded, window, device)[(slice(None), *inside)]
-    result = np.ascontiguousarray(total.numpy())
-    result /= coverage(padded.shape[1:], window)[inside[-len(window) :]].numpy()
-    return result
+    mean = partial(_numbers, networks, flips=flips, activation=activation, precision=precision)
+    sums, todo = Sums(window, padded.shape[1:], inside), places(padded.shape[1:], window)
+    way = _Way(device, max(1, VOXELS_PER_BATCH.get(device.type, 1_000_000) // math.prod(window)))
+    while todo:
+        closed = sums.closed(todo[0][0])
+        if closed is not None:
+            yield closed
+        now = todo[: together(way.most, len(todo))]
+        try:
+            patches = send(torch.stack([cut(padded, place, window) for place in now]), device)
+            sums.add(now, _weighted(mean, patches, window), way.home)
+        except (RuntimeError, MemoryError) as error:
+            if not memory.exhausted(error):
+                raise
+            thriftier = way.thriftier()
+            if thriftier is None:
+                raise DoesNotFit(_too_large(padded, window, device)) from error
+            way = thriftier
+        else:
+            todo = todo[len(now) :]
+            continue
+        # Outside the handler: inside, the error's traceback would still hold the tensors that did not fit.
+        memory.give_back(device)
+    closed = sums.closed(padded.shape[1])
+    if closed is not None:
+        yield closed
+
+
+@torch.inference_mode()
+def _weighted(mean: Callable[[Tensor], Tensor], patches: Tensor, window: tuple[int, ...]) -> Tensor:
+    return mean(patches).mul_(gaussian(window).to(patches.device))
+
+
+def _numbers(
+    networks: Sequence[nn.Module],
+    patches: Tensor,
+    flips: Sequence[tuple[int, ...]],
+    activation: Activation,
+    precision: Precision,
+) -> Tensor:
+    """``_probabilities`` that are numbers: a precision of smaller range overflows where an image is extreme."""
+    for tried in dict.fromkeys((precision, "fp32")):
+        mean = _probabilities(networks, patches, flips, activation, tried)
+        if bool(torch.isfinite(mean.sum())):
+            return mean
+    raise DataError(
+        "the networks make something of this image that is no number; check its values, which may be absurd, "
+        "or try another device"
+    )
 
 
 def _probabilities(
     networks: Sequence[nn.Module],
     patches: Tensor,
     flips: Sequence[tuple[int, ...]],
-    activation: Literal["softmax", "sigmoid"],
+    activation: Activation,
     precision: Precision,
 ) -> Tensor:
     """Mean over networks and mirrored copies, (B, heads, *window) float32."""
@@ -115,45 +189,10 @@ class _Way:
             return replace(self, most=self.most // 2)
         return None if self.aside or self.device.type == "cpu" else replace(self, aside=True)
 
-    def home(self, heads: int, voxels: int) -> torch.device:
-        """Where to add up."""
-        beyond = self.device.type == "cuda" and heads * voxels * 4 > SUM_SHARE * memory.free_bytes(self.device)
+    def home(self, values: int) -> torch.device:
+        """Where to add up so many."""
+        beyond = self.device.type == "cuda" and values * 4 > SUM_SHARE * memory.free_bytes(self.device)
         return torch.device("cpu") if self.aside or beyond else self.device
-
-
-def _fitting(mean: Callable[[Tensor], Tensor], padded: Tensor, window: tuple[int, ...], device: torch.device) -> Tensor:
-    """The weighted sum of all windows, on the host, in whatever way memory suffices for."""
-    way = _Way(device, max(1, VOXELS_PER_BATCH.get(device.type, 1_000_000) // math.prod(window)))
-    while True:
-        try:
-            return _sum(mean, padded, window, way).cpu()
-        except (RuntimeError, MemoryError) as error:
-            if not memory.exhausted(error):
-                raise
-            thriftier = way.thriftier()
-            if thriftier is None:
-                raise DoesNotFit(_too_large(padded, window, device)) from error
-            way = thriftier
-        # Outside the handler: inside, the error's traceback would still hold the tensors that did not fit.
-        memory.give_back(device)
-
-
-@torch.inference_mode()
-def _sum(mean: Callable[[Tensor], Tensor], padded: Tensor, window: tuple[int, ...], way: _Way) -> Tensor:
-    """The same in one way, where it was added up."""
-    weights = gaussian(window).to(way.device)
-    total: Tensor | None = None
-    for places in batches(padded.shape[1:], window, way.most):
-        patches = send(torch.stack([cut(padded, place, window) for place in places]), way.device)
-        seen = mean(patches).mul_(weights)
-        if total is None:
-            home = way.home(seen.shape[1], padded[0].numel())
-            total = torch.zeros(seen.shape[1], *padded.shape[1:], device=home)
-        for place, one in zip(places, seen.to(total.device), strict=True):
-            cut(total, place, window).add_(one)
-    if total is None:
-        raise ValueError(f"nothing to predict in an image of shape {tuple(padded.shape)}")
-    return total
 
 
 def _too_large(padded: Tensor, window: tuple[int, ...], device: torch.device) -> str:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -39,19 +39,20 @@ def starts(size: int, window: int) -> list[int]:
     return [round(k * (size - window) / max(1, count - 1)) for k in range(count)]
 
 
-def batches(shape: Sequence[int], window: Sequence[int], most: int) -> Iterator[list[Place]]:
-    """The places of all windows, so many at a time that sizes are few: libraries prepare for each size anew.
-
-    >>> [len(places) for places in batches((11, 8, 8), (8, 8), most=5)]
-    [4, 4, 2, 1]
-    """
+def places(shape: Sequence[int], window: Sequence[int]) -> list[Place]:
+    """The places of all windows over an image (z, y, x), along z first."""
     slices = [list(range(shape[0]))] if len(window) == 2 else []
     axes = slices + [starts(n, w) for n, w in zip(shape[3 - len(window) :], window, strict=True)]
-    left, places = math.prod(len(axis) for axis in axes), itertools.product(*axes)
-    while left:
-        count = 1 << (min(most, left).bit_length() - 1)
-        left -= count
-        yield list(itertools.islice(places, count))
+    return list(itertools.product(*axes))
+
+
+def together(most: int, left: int) -> int:
+    """How many windows to take next, such that sizes are few: libraries prepare for each size anew.
+
+    >>> together(5, 11), together(5, 3)
+    (4, 2)
+    """
+    return 1 << (min(most, left).bit_length() - 1)
 
 
 def cut(volume: Tensor, place: Place, window: Sequence[int]) -> Tensor:
@@ -67,22 +68,20 @@ def _profile(size: int) -> Tensor:
 
 def gaussian(window: Sequence[int]) -> Tensor:
     """What each voxel of a window counts, (*window) float32: most in the middle."""
-    profiles = [_profile(size) for size in window]
-    product = profiles[0]
-    for profile in profiles[1:]:
-        product = product.unsqueeze(-1) * profile
-    return product.float()
+    return product([_profile(size) for size in window])
 
 
-def coverage(shape: Sequence[int], window: Sequence[int]) -> Tensor:
-    """Sum of all windows' weights at each voxel; it is a product over axes because windows lie on a grid."""
-    sums = []
-    for n, size in zip(shape[3 - len(window) :], window, strict=True):
-        line, profile = torch.zeros(n, dtype=torch.float64), _profile(size)
-        for start in starts(n, size):
-            line[start : start + size] += profile
-        sums.append(line)
-    product = sums[0]
-    for line in sums[1:]:
-        product = product.unsqueeze(-1) * line
-    return product.float()
+def covered(size: int, window: int) -> Tensor:
+    """Sum of all windows' weights along an axis; that of a voxel is their product, because windows lie on a grid."""
+    line, profile = torch.zeros(size, dtype=torch.float64), _profile(window)
+    for start in starts(size, window):
+        line[start : start + window] += profile
+    return line
+
+
+def product(lines: Sequence[Tensor]) -> Tensor:
+    """The outer product of lines, float32."""
+    found = lines[0]
+    for line in lines[1:]:
+        found = found.unsqueeze(-1) * line
+    return found.float()

@@ -61,6 +61,8 @@ def to_canonical(
     Raises:
         UsageError: Array, spacing or orientation do not fit the model or each other.
     """
+    if array.dtype.kind not in "buif":
+        raise UsageError(f"an image of {array.dtype} values; the model needs real numbers")
     volume, planar = _with_all_axes(array, channels, planar_model)
     if len(volume) != channels:
         raise UsageError(f"the image has {len(volume)} channels, shape {array.shape}; the model needs {channels}")

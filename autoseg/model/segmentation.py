@@ -4,13 +4,15 @@
     class map       ◀─ post-processing ◀─ decision ◀─ blend of probabilities or logits, by weights ◀─┘
 
 No subprocess, no temporary file, no global state: it works in a notebook, a thread or a daemon. Calls from several
-threads wait for each other while networks run. One member's probabilities are held at a time, beside their blend.
+threads wait for each other while networks run. All of it is done piece by piece along an axis of the image, and of the
+probabilities only what is asked for is kept: of many heads on a large scan they are larger than most memories.
 """
 
-import functools
+import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,23 +20,29 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from autoseg import machine, postprocessing
 from autoseg.contracts import ExpectedDice, LabelSet, Model
-from autoseg.errors import UsageError
-from autoseg.learn.infer import predict_volume
-from autoseg.learn.precision import computes_right
+from autoseg.errors import DoesNotFit, UsageError
 from autoseg.model.arrays import CanonicalArray, has_sides, to_canonical
-from autoseg.postprocessing import file_values, segment
+from autoseg.model.member import MemberPrediction, precision_on
+from autoseg.postprocessing import Votes, file_values, segment
 from autoseg.quality import Segmented, expect, features
 from autoseg.volumes import temperature
 from autoseg.volumes.blending import mean, on_scale
-from autoseg.volumes.labels import Classes, one_hot
-from autoseg.volumes.preparation import prepare, prepare_labels, restore_probabilities
-from planners.contracts import Configuration, Precision, Spacing
+from autoseg.volumes.labels import Classes
+from autoseg.volumes.pieces import Canvas, Track, aligned
+from autoseg.volumes.rounding import as_probabilities, quantized
+from autoseg.volumes.spikes import clipped
+from planners.contracts import Precision, Shape, Spacing
 
 Tta = Literal["auto", "none", "full"]
 """Mirrored copies at inference: as the selection found worthwhile, never, or always."""
 
+Keep = Literal["exact", "rounded", "nothing"]
+"""Of the probabilities: as they are, in whole numbers of 1/255 (a quarter of the memory), or none."""
+
 Probabilities = npt.NDArray[np.float32]
+_ALWAYS_FITS_BYTES = 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +50,14 @@ class Blended:
     """What the networks say of an image.
 
     Attributes:
-        probabilities: (H, z, y, x), the members' blend, as it is decided upon.
+        probabilities: (H, z, y, x), the members' blend, as it is decided upon; whole numbers of 1/255 where that was
+            asked for, empty where nothing was.
+        votes: What voxels decide for, see ``postprocessing.votes``.
         opinions: (z, y, x) class maps of each member alone; empty where nobody compares them.
     """
 
-    probabilities: Probabilities
+    probabilities: Probabilities | npt.NDArray[np.uint8]
+    votes: Votes
     opinions: tuple[Classes, ...]
 
 
@@ -68,7 +79,7 @@ class SegmentationModel:
     @property
     def precisions(self) -> tuple[Precision, ...]:
         """What each configuration computes with here: as it was trained, where this device gets that right."""
-        return tuple(_precision(c.training.precision, self.device) for c in self.record.configurations)
+        return tuple(precision_on(self.device, c.training.precision) for c in self.record.configurations)
 
     @property
     def labels(self) -> LabelSet:
@@ -83,7 +94,8 @@ class SegmentationModel:
         Args:
             array: (C, z, y, x) or, for one channel, (z, y, x); models of plane images take (C, y, x) and (y, x).
                 Any numeric type, in the units of the training files (e.g. Hounsfield units).
-            spacing_mm: Voxel size along (z, y, x), or (y, x) for a plane image.
+            spacing_mm: Voxel size along (z, y, x), or (y, x) for a plane image. Of no account to a model that was made
+                from images without one.
             orientation: Where the array's x, y and z axes (last axis first) grow to: L or R, P or A, S or I. ``"LPS"``
                 is DICOM's order; a NIfTI array transposed to (z, y, x) has ``"".join(nibabel.aff2axcodes(affine))``.
                 None means ``"LPS"``, and is refused where labels have left and right partners, by name or by symmetry.
@@ -96,8 +108,8 @@ class SegmentationModel:
             UsageError: Array, spacing or orientation do not fit the model.
         """
         given = self._canonical(array, spacing_mm, orientation)
-        probabilities = self.canonical_probabilities(given.image, given.spacing_mm, tta=tta)
-        return given.restore(file_values(self.decide(probabilities, given.spacing_mm), self.labels))
+        blended = self.blended(given.image, given.spacing_mm, tta=tta, keep="nothing")
+        return given.restore(file_values(self.finish(blended.votes, given.spacing_mm), self.labels))
 
     def predict_probabilities(
         self, array: npt.NDArray[Any], spacing_mm: Sequence[float], orientation: str | None = None, *, tta: Tta = "auto"
@@ -114,25 +126,33 @@ class SegmentationModel:
         self, image: npt.NDArray[Any], spacing_mm: Spacing, *, tta: Tta = "auto"
     ) -> Probabilities:
         """Probabilities (H, z, y, x) of a canonical image (C, z, y, x): the members' blend, not yet calibrated."""
-        return self.blended(image, spacing_mm, tta=tta).probabilities
+        return as_probabilities(self.blended(image, spacing_mm, tta=tta).probabilities)
 
-    def blended(self, image: npt.NDArray[Any], spacing_mm: Spacing, *, tta: Tta = "auto") -> Blended:
-        """The same, with the members' own class maps where the model compares them."""
-        how, kind = self.record.blend, self.labels.kind
-        weight_of = {member.configuration: member.weight for member in self.record.members}
-        weights = [weight_of[c.name] for c in self.record.configurations if c.name in weight_of]
-        mirror = self.record.mirror if tta == "auto" else tta == "full"
-        found = self._members(image, spacing_mm, mirror)
-        opinions: list[Classes] = []
+    def blended(
+        self, image: npt.NDArray[Any], spacing_mm: Spacing, *, tta: Tta = "auto", keep: Keep = "exact"
+    ) -> Blended:
+        """The same with what voxels decide for, and the members' own class maps where the model compares them.
 
-        def parts() -> Iterator[Probabilities]:
-            for name, one in found:
-                if name in weight_of:
-                    if self._compares_members:
-                        opinions.append(segment(one, self.labels, spacing_mm))
-                    yield on_scale(one, kind, how.scale, how.temperature)
-
-        return Blended(mean(parts(), weights, kind, how.scale), tuple(opinions))
+        Raises:
+            DoesNotFit: What is kept is more than the memory that is free.
+        """
+        z, y, x = image.shape[1:]
+        self._require_room((z, y, x), keep)
+        how, labels, spacing_mm = self.record.blend, self.labels, self._as_trained(spacing_mm)
+        probabilities, votes = Canvas((z, y, x)), Canvas((z, y, x))
+        opinions = [Canvas((z, y, x)) for _ in self.record.members if self._compares_members]
+        with self._lock:
+            tracks, weights = self._tracks(image, spacing_mm, self.record.mirror if tta == "auto" else tta == "full")
+            for place, parts in aligned(tracks, (z, y, x)):
+                for opinion, part in zip(opinions, parts, strict=False):
+                    opinion.put(place, segment(part, labels, spacing_mm))
+                scaled = (on_scale(part, labels.kind, how.scale, how.temperature) for part in parts)
+                blend = mean(scaled, weights, labels.kind, how.scale)
+                votes.put(place, postprocessing.votes(blend, labels, self.record.decision))
+                if keep != "nothing":
+                    exact = keep == "exact"
+                    probabilities.put(place, blend if exact else quantized(blend, exclusive=labels.kind == "exclusive"))
+        return Blended(probabilities.array, votes.array, tuple(each.array for each in opinions))
 
     def calibrated(self, probabilities: Probabilities) -> Probabilities:
         """Probabilities (H, ...) that are as sure as they were right out of fold."""
@@ -144,14 +164,20 @@ class SegmentationModel:
         if not known:
             return ()
         z, y, x = classes.shape
-        whole = (0, z), (0, y), (0, x)
+        whole, spacing_mm = ((0, z), (0, y), (0, x)), self._as_trained(spacing_mm)
         seen = Segmented(blended.probabilities, classes, blended.opinions, spacing_mm, whole, (z, y, x))
         found = dict(zip(self.labels.targets, features(seen, self.labels, self.record.temperature), strict=True))
         return tuple(expect(one, found[one.target]) for one in known)
 
     def decide(self, probabilities: Probabilities, spacing_mm: Spacing) -> Classes:
         """The class map (z, y, x) of canonical probabilities, as selected: decision, then post-processing."""
+        spacing_mm = self._as_trained(spacing_mm)
         return segment(probabilities, self.labels, spacing_mm, self.record.postprocessing, self.record.decision)
+
+    def finish(self, votes: Votes, spacing_mm: Spacing) -> Classes:
+        """The class map (z, y, x) of ``Blended.votes``, which are changed: the second half of ``decide``."""
+        steps, spacing_mm = self.record.postprocessing, self._as_trained(spacing_mm)
+        return postprocessing.finished(votes, self.labels, spacing_mm, steps, self.record.decision)
 
     def with_record(self, record: Model) -> "SegmentationModel":
         """The same networks under another record."""
@@ -163,6 +189,10 @@ class SegmentationModel:
         predictors = [one.predictor for one in self.record.expectations if one.predictor is not None]
         return any(term.feature == "agreement" for predictor in predictors for term in predictor.terms)
 
+    def _as_trained(self, spacing_mm: Spacing) -> Spacing:
+        """Without sizes in the training files a voxel was a voxel, whatever this image says of its own."""
+        return spacing_mm if self.record.card.spacing_known else (1.0, 1.0, 1.0)
+
     def _canonical(
         self, array: npt.NDArray[Any], spacing_mm: Sequence[float], orientation: str | None
     ) -> CanonicalArray:
@@ -172,66 +202,60 @@ class SegmentationModel:
                 f"the labels {', '.join(sided)} have left and right: say where the array's x, y and z axes "
                 "grow to, e.g. orientation='LPS' or 'RAS'"
             )
-        return to_canonical(
+        given = to_canonical(
             np.asarray(array),
             tuple(spacing_mm),
             orientation or "LPS",
             channels=len(self.record.channels),
             planar_model=self.record.dimension == 2,
         )
+        return replace(given, image=_repaired(given.image))
 
-    def _members(
-        self, image: npt.NDArray[Any], spacing_mm: Spacing, mirror: bool
-    ) -> Iterator[tuple[str, Probabilities]]:
-        """Each configuration's name and probabilities, after those of what it builds on."""
+    def _tracks(self, image: npt.NDArray[Any], spacing_mm: Spacing, mirror: bool) -> tuple[list[Track], list[float]]:
+        """What each member says, after what it builds on, and the members' weights.
+
+        A cascade sees the masks that it was trained and judged with: those of its first stage without mirrored copies.
+        """
+        weight_of = {member.configuration: member.weight for member in self.record.members}
         first_stages = {configuration.previous_stage for configuration in self.record.configurations}
         predicted: dict[str, Classes] = {}
+        tracks = []
         for configuration in self.record.configurations:
+            name = configuration.name
             before = None if configuration.previous_stage is None else predicted[configuration.previous_stage]
-            found = self._member(configuration, image, spacing_mm, mirror, before)
-            if configuration.name in first_stages:
-                predicted[configuration.name] = segment(found, self.labels, spacing_mm)
-            yield configuration.name, found
+            networks = self._networks[name]
+            one = MemberPrediction(configuration, networks, self.labels, self.device, image, spacing_mm, before)
+            if name in first_stages:
+                rows = list(one.rows(mirror=False))  # few voxels, or there would be no second stage
+                predicted[name] = self._masks(one.track(rows), image)
+            if name in weight_of:
+                tracks.append(one.track(rows if name in first_stages and not mirror else one.rows(mirror=mirror)))
+        return tracks, [weight_of[c.name] for c in self.record.configurations if c.name in weight_of]
 
-    def _member(
-        self,
-        configuration: Configuration,
-        image: npt.NDArray[Any],
-        spacing_mm: Spacing,
-        mirror: bool,
-        before: Classes | None,
-    ) -> Probabilities:
-        """One configuration's probabilities on the image's grid, averaged over its folds.
+    def _masks(self, track: Track, image: npt.NDArray[Any]) -> Classes:
+        """The class map (z, y, x) of one member alone."""
+        z, y, x = image.shape[1:]
+        classes = Canvas((z, y, x))
+        for place, [heads] in aligned([track], (z, y, x)):
+            classes.put(place, segment(heads, self.labels, (1.0, 1.0, 1.0)))
+        return classes.array
 
-        ``before`` is what the previous stage predicts, (z, y, x); None where the configuration builds on none.
-        """
-        prepared, geometry = prepare(
-            image, spacing_mm, configuration.spacing_mm, configuration.normalization, configuration.axes
-        )
-        if before is not None:
-            masks = one_hot(prepare_labels(before, geometry), self.labels.members)
-            prepared = np.concatenate((prepared, masks))
-        exclusive = self.labels.kind == "exclusive"
-        with self._lock:
-            probabilities = predict_volume(
-                self._networks[configuration.name],
-                prepared,
-                configuration.training.patch_vox,
-                "softmax" if exclusive else "sigmoid",
-                configuration.training.augmentation.mirror_axes if mirror else (),
-                self.device,
-                _precision(configuration.training.precision, self.device),
+    def _require_room(self, shape: Shape, keep: Keep) -> None:
+        heads, voxels = self.labels.heads, math.prod(shape)
+        masks = heads if self.labels.kind == "regions" else 1
+        needed = voxels * ({"exact": 4, "rounded": 1, "nothing": 0}[keep] * heads + masks)
+        if needed > _ALWAYS_FITS_BYTES and needed > (free := machine.ram_bytes()):
+            raise DoesNotFit(
+                f"what {heads} heads say of {voxels:,} voxels takes {machine.gib(needed)}, and {machine.gib(free)} are "
+                "free; leave out --probabilities, crop the image, or use a machine with more memory"
             )
-        return restore_probabilities(probabilities, geometry, 0 if exclusive else None)
 
 
-@functools.cache
-def _precision(trained: Precision, device: torch.device) -> Precision:
-    """Depends on device and library alone, never on a timing, so that equal inputs give equal masks.
-
-    The smaller range of float16 can overflow in networks that were trained with another precision, and processors
-    other than GPUs are slow with it; so it is kept where it was trained with, and on GPUs only.
-    """
-    if trained == "fp32" or (trained == "fp16" and device.type != "cuda"):
-        return "fp32"
-    return trained if computes_right(device, trained) else "fp32"
+def _repaired(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """An image (C, z, y, x) as a file of it would be taken: without single absurd values, of which a warning tells."""
+    if not np.isfinite(image).all():
+        return image  # refused where it is prepared
+    repaired, told = clipped(image)
+    for reason, repair in told:
+        warnings.warn(f"{reason}; {repair}", stacklevel=4)
+    return repaired

@@ -16,6 +16,7 @@ from autoseg.outoffold import slices, uncertain_box
 from autoseg.selection.calibrating import competing
 from autoseg.volumes import temperature as temperatures
 from autoseg.volumes.calibration import Reliability
+from autoseg.volumes.rounding import as_probabilities
 from autoseg.workspace import Workspace
 from planners.contracts import Record
 
@@ -56,7 +57,7 @@ class CalibrationOnHoldout:
     workspace: Workspace
     temperature: float
 
-    def observe(self, case: str, probabilities: npt.NDArray[np.float32]) -> None:
+    def observe(self, case: str, probabilities: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> None:
         """Count the voxels in the box of what is predicted, if the case is held out and its truth lies on this grid."""
         if case not in self.dataset.split.holdout:
             return
@@ -65,7 +66,7 @@ class CalibrationOnHoldout:
         if truth.shape != probabilities.shape[1:]:
             return
         box = slices(uncertain_box(probabilities, 0 if labels.kind == "exclusive" else None))
-        seen = temperatures.draw(*competing(probabilities[:, *box], truth[box], labels))
+        seen = temperatures.draw(*competing(as_probabilities(probabilities[:, *box]), truth[box], labels))
         before, after = (Bins.of(seen.reliability(each)) for each in (1.0, self.temperature))
         records.write(self.workspace.calibration(case), CaseReliability(before=before, after=after))
 

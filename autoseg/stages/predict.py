@@ -2,8 +2,8 @@
 
 One case after another: read its files, bring them to the canonical orientation, segment, turn the mask back, write it
 in the input's format. A case that cannot be predicted is reported and the others go on: outputs and failures together
-are the inputs. Beside the masks lies ``provenance/<case>.json``, written last; where it names the same model, settings
-and input bytes, the case is done and is not predicted again.
+are the inputs. Beside the masks lies ``provenance/<case>.json``, complete at last; where it names the same model,
+settings and input bytes, the case is done and is not predicted again.
 """
 
 import os
@@ -22,17 +22,19 @@ from autoseg.errors import EXPECTED_ERRORS, DataError, Interrupted, RefusedError
 from autoseg.events import Event, Notify, silent
 from autoseg.intake import auditing, frames
 from autoseg.learn import device as devices
-from autoseg.model import SegmentationModel, Tta, arrays, identity, load, population
+from autoseg.model import Keep, SegmentationModel, Tta, arrays, identity, load, population
 from autoseg.postprocessing import file_values
 from autoseg.volumes.geometry import resample_onto, restore
 from autoseg.volumes.labels import member_mask
+from autoseg.volumes.rounding import as_probabilities
 from autoseg.workspace import ModelFolder, hold
 from planners.contracts import Record
 
-algorithm_version = 4
+algorithm_version = 5
 
-Observe = Callable[[str, npt.NDArray[np.float32]], None]
-"""Takes a case's name and the canonical probabilities (H, z, y, x) that its mask is decided on."""
+Observe = Callable[[str, npt.NDArray[np.uint8] | npt.NDArray[np.float32]], None]
+"""Takes a case's name and the canonical probabilities (H, z, y, x) that its mask is decided on, or whole numbers of
+1/255."""
 
 
 @dataclass(frozen=True)
@@ -196,18 +198,28 @@ def _finish(job: _Job, model: SegmentationModel, observe: Observe | None) -> Pre
         if earlier is not None and _still_holds(earlier, job, inputs):
             return earlier.predicted
         _remove_stale(job, earlier)
-        predicted = _predict(job, model, observe)
-        asked = job.options
-        made = Trace(
-            model=job.model, inputs=inputs, tta=asked.tta, probabilities=asked.probabilities, predicted=predicted
-        )
-        records.write(job.trace, made)
+        begun = _begun(job)
+        records.write(job.trace, begun)
+        predicted = None
+        try:
+            predicted = _predict(job, model, observe)
+        finally:
+            if predicted is None:
+                _remove_stale(job, begun)
+        records.write(job.trace, begun.model_copy(update={"inputs": inputs, "predicted": predicted}))
         return predicted
     except Interrupted:
         raise
     except Exception as error:  # noqa: BLE001  the fence around a case: its failure is recorded, the others go on
         text = str(error) if isinstance(error, EXPECTED_ERRORS) else f"{type(error).__name__}: {error}"
         return PredictedCase(case=job.case.case, status="failed", error=text)
+
+
+def _begun(job: _Job) -> Trace:
+    """The trace of a case at work: it tells whose that is which a crash leaves behind, and holds for no image."""
+    at_work = PredictedCase(case=job.case.case, status="failed", error="interrupted")
+    asked = job.options
+    return Trace(model=job.model, inputs=(), tta=asked.tta, probabilities=asked.probabilities, predicted=at_work)
 
 
 def _remove_stale(job: _Job, earlier: Trace | None) -> None:
@@ -234,18 +246,22 @@ def _predict(job: _Job, model: SegmentationModel, observe: Observe | None) -> Pr
     image = np.ascontiguousarray(_with_channels_of(model.record, loaded.image, remarks))
     spacing, turn = loaded.grid.spacing_mm, arrays.reorientation(loaded.orientation)
     doubts = population.doubts(model.record.card, image, spacing, spacing_known=loaded.spacing_known)
-    blended = model.blended(image, spacing, tta=job.options.tta)
-    probabilities, grid = blended.probabilities, loaded.grid
+    exact = job.options.probabilities or loaded.tilted is not None
+    looked_at = observe is not None or bool(model.record.expectations)
+    keep: Keep = "exact" if exact else "rounded" if looked_at else "nothing"
+    blended, grid = model.blended(image, spacing, tta=job.options.tta, keep=keep), loaded.grid
     if observe is not None:
-        observe(job.case.case, probabilities)
-    classes = model.decide(probabilities, spacing)
+        observe(job.case.case, blended.probabilities)
+    classes = model.finish(blended.votes, spacing)
     expected = model.expected(blended, classes, spacing)
-    if loaded.tilted is not None:
-        grid, spacing = loaded.tilted, loaded.tilted.spacing_mm
-        probabilities = resample_onto(probabilities, loaded.grid, grid, nearest=False)
-        classes = model.decide(probabilities, spacing)
-    if job.options.probabilities:
-        _write_probabilities(job.probabilities, restore(model.calibrated(probabilities), turn))
+    if exact:
+        probabilities = as_probabilities(blended.probabilities)
+        if loaded.tilted is not None:
+            grid, spacing = loaded.tilted, loaded.tilted.spacing_mm
+            probabilities = resample_onto(probabilities, loaded.grid, grid, nearest=False)
+            classes = model.decide(probabilities, spacing)
+        if job.options.probabilities:
+            _write_probabilities(job.probabilities, restore(model.calibrated(probabilities), turn))
     names = {label.value: label.name for label in model.labels.labels}
     written = restore(file_values(classes, model.labels), turn)
     formats.write_label(job.mask, written, like=job.reference, names=names, colours=model.labels.coding == "rgb")

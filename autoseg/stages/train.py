@@ -17,7 +17,7 @@ cases are predicted.
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +36,14 @@ from autoseg.learn import infer, loop, memory, networks
 from autoseg.learn.cases import CaseSource
 from autoseg.learn.monitor import Score
 from autoseg.learn.team import ALONE, Team
-from autoseg.outoffold import read_out_of_fold, write_out_of_fold
+from autoseg.outoffold import read_out_of_fold, write_pieces
 from autoseg.postprocessing import segment
 from autoseg.volumes.labels import Classes, one_hot
-from autoseg.volumes.preparation import prepare_labels, restore_probabilities
+from autoseg.volumes.pieces import Track, aligned
+from autoseg.volumes.preparation import Geometry, prepare_labels
+from autoseg.volumes.restoring import restored_pieces
 from autoseg.workspace import JobFolder, PreparedFolder
+from planners.contracts import Precision
 
 algorithm_version = 6
 
@@ -254,7 +257,7 @@ def _monitor(job: Job, device: torch.device, folder: PreparedFolder, previous: P
     labels = job.dataset.labels
 
     def dice(network: torch.nn.Module, case: str) -> float:
-        probabilities = _probabilities(job, network, device, _image(job, folder, previous, case))
+        probabilities = infer.predict_volume(*_inputs(job, network, device, _image(job, folder, previous, case)))
         segmented = segment(probabilities, labels, job.geometry(case).spacing_mm)
         scores = dice_of(_open(folder.label(job.chosen.name, case)), segmented, labels)
         defined = [score for score in scores if score is not None]
@@ -278,10 +281,17 @@ def _predict_validation(
             path = out.out_of_fold(case, mirrored=mirrored)
             if not path.exists():
                 image = _image(job, folder, previous, case)
-                probabilities = _probabilities(job, network, device, image, mirrored=mirrored)
-                on_source_grid = restore_probabilities(probabilities, job.geometry(case), background=background)
-                write_out_of_fold(path, on_source_grid, background=background)
+                rows = infer.predict_rows(*_inputs(job, network, device, image, mirrored=mirrored))
+                _write(path, rows, job.geometry(case), background)
         notify(Event(stage=str(job), done=done, total=len(job.validation), unit="validation case", detail=case))
+
+
+def _write(path: Path, rows: Iterable[NDArray[np.float32]], geometry: Geometry, background: int | None) -> None:
+    """Write rows of the prepared grid as a prediction on the source grid."""
+    z, y, x = (geometry.source_shape[geometry.axes.index(axis)] for axis in range(3))
+    track = Track(geometry.axes[0], restored_pieces(rows, geometry, background))
+    pieces = ((place, heads) for place, [heads] in aligned([track], (z, y, x)))
+    write_pieces(path, pieces, (z, y, x), background)
 
 
 def _image(job: Job, folder: PreparedFolder, previous: Previous | None, case: str) -> NDArray[np.float32]:
@@ -292,11 +302,19 @@ def _image(job: Job, folder: PreparedFolder, previous: Previous | None, case: st
     return np.concatenate((image, one_hot(previous(case), job.dataset.labels.members)))
 
 
-def _probabilities(
+def _inputs(
     job: Job, network: torch.nn.Module, device: torch.device, image: NDArray[np.float32], *, mirrored: bool = False
-) -> NDArray[np.float32]:
-    """Of one case on its prepared grid, (H, z, y, x)."""
-    return infer.predict_volume(
+) -> tuple[
+    list[torch.nn.Module],
+    NDArray[np.float32],
+    tuple[int, ...],
+    infer.Activation,
+    tuple[int, ...],
+    torch.device,
+    Precision,
+]:
+    """What ``infer`` is given to predict a case."""
+    return (
         [network],
         image,
         job.schedule.patch_vox,

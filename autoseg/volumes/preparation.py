@@ -192,14 +192,14 @@ def restore_probabilities(probabilities: np.ndarray, geometry: Geometry, backgro
     cropped = tuple(stop - start for start, stop in geometry.crop_box)
     inner = resample_probabilities(probabilities, (cropped[0], cropped[1], cropped[2]))
     if cropped == geometry.source_shape:
-        return _canonical(inner, geometry.axes)
+        return in_canonical_order(inner, geometry.axes)
     out = np.zeros((len(inner), *geometry.source_shape), np.float32)
     if background is not None:
         out[background] = 1.0
     out[(slice(None), *box_slices(geometry.crop_box))] = inner
-    return _canonical(out, geometry.axes)
+    return in_canonical_order(out, geometry.axes)
 
 
-def _canonical(volumes: np.ndarray, axes: Axes) -> np.ndarray:
+def in_canonical_order(volumes: np.ndarray, axes: Axes) -> np.ndarray:
     """(H, …) along the working axes to (H, z, y, x), C-contiguous."""
     return np.ascontiguousarray(volumes.transpose(0, *(1 + axes.index(axis) for axis in range(3))))

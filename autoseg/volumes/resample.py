@@ -91,7 +91,7 @@ def _resampled_mask(
             return None
         rows = slice(int(touched[0]), int(touched[-1]) + 1)
         box.append(rows)
-        share = _along(share, columns[rows], axis)
+        share = along(share, columns[rows], axis)
     return tuple(box), share
 
 
@@ -161,11 +161,11 @@ def _apply(volume: np.ndarray, shape: Shape, orders: tuple[int, ...]) -> np.ndar
         if orders[axis] == NEAREST:
             volume = np.take(volume, matrix(source, target, NEAREST).argmax(axis=1), axis=axis)
         else:
-            volume = _along(volume, matrix(source, target, orders[axis]), axis)
+            volume = along(volume, matrix(source, target, orders[axis]), axis)
     return volume
 
 
-def _along(volume: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
+def along(volume: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
     """Multiply one axis of a (z, y, x) volume by (target, source) weights.
 
     The whole volume is one matrix: few large products. One per slice would be hundreds of small ones, and where other

@@ -36,3 +36,10 @@ def rounded(probabilities: npt.NDArray[np.float32], *, exclusive: bool) -> npt.N
     """
     kept = quantized(np.nan_to_num(probabilities), exclusive=exclusive) / np.float32(STEPS)
     return np.where(np.isnan(probabilities), np.float32(np.nan), kept)
+
+
+def as_probabilities(kept: npt.NDArray[np.float32] | npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Whole numbers of 1/255 as probabilities; probabilities as they are."""
+    if kept.dtype == np.uint8:
+        return np.divide(kept, np.float32(STEPS), dtype=np.float32)
+    return kept.astype(np.float32, copy=False)

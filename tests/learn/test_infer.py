@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch import nn
 
-from autoseg.errors import DoesNotFit
+from autoseg.errors import DataError, DoesNotFit
 from autoseg.learn import infer, networks
-from autoseg.learn.infer import predict_volume
+from autoseg.learn.infer import predict_rows, predict_volume
 from autoseg.learn.windows import gaussian, starts
 from tests.learn.tiny import network_plan
 
@@ -121,7 +121,7 @@ def test_an_accelerator_at_last_adds_up_on_the_host():
     while (thriftier := ways[-1].thriftier()) is not None:
         ways.append(thriftier)
     assert [(way.most, way.aside) for way in ways] == [(4, False), (2, False), (1, False), (1, True)]
-    assert [way.home(2, 100).type for way in ways] == ["mps", "mps", "mps", "cpu"]
+    assert [way.home(200).type for way in ways] == ["mps", "mps", "mps", "cpu"]
 
 
 @pytest.mark.gpu
@@ -138,6 +138,39 @@ def test_a_gpu_predicts_what_a_cpu_predicts_wherever_windows_are_added_up(room, 
         for device in (CPU, gpu)
     )
     np.testing.assert_allclose(here, there, atol=5e-3)
+
+
+class Overflowing(nn.Module):
+    """Like half precision: what gets too large is no number any more."""
+
+    def forward(self, x):
+        large = torch.full_like(x, torch.nan) if torch.is_autocast_enabled("cpu") else x
+        return torch.cat((torch.zeros_like(x), large), dim=1)
+
+
+def test_what_overflows_in_a_small_range_is_computed_in_float32():
+    image = np.random.default_rng(0).normal(size=(1, 8, 20, 9)).astype(np.float32)
+    low, full = (predict_volume([Overflowing()], image, (8, 8, 8), "sigmoid", (), CPU, p) for p in ("bf16", "fp32"))
+    np.testing.assert_array_equal(low, full)
+
+
+def test_what_is_no_number_is_an_error_and_no_background():
+    image = np.zeros((1, 8, 8, 8), np.float32)
+    image[0, 3, 3, 3] = np.nan
+    with pytest.raises(DataError, match="no number"):
+        predict_volume([Voxelwise()], image, (8, 8, 8), "softmax", (), CPU, "fp32")
+
+
+@pytest.mark.parametrize(("patch", "most_rows"), [((8, 8, 8), 8), ((8, 8), 4)])
+def test_rows_come_as_soon_as_no_window_adds_to_them(monkeypatch, patch, most_rows):
+    monkeypatch.setitem(infer.VOXELS_PER_BATCH, "cpu", 4 * 64)
+    network = networks.place(networks.build(network_plan(len(patch))), CPU, len(patch))
+    image = np.random.default_rng(0).normal(size=(1, 40, 10, 11)).astype(np.float32)
+    pieces = list(predict_rows([network], image, patch, "softmax", (0,), CPU, "fp32"))
+    assert max(piece.shape[1] for piece in pieces) <= most_rows
+    monkeypatch.setitem(infer.VOXELS_PER_BATCH, "cpu", 10**9)
+    whole = predict_volume([network], image, patch, "softmax", (0,), CPU, "fp32")
+    np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, atol=1e-6)
 
 
 def test_the_image_is_not_changed():

@@ -55,6 +55,24 @@ def test_the_second_stage_sees_the_masks_of_the_first(made):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_mirrored_copies_are_of_the_second_stage_alone(made, both):
+    """Its mirrored copies were judged on masks of the first stage that were made without."""
+    loaded = model.load(made, device="cpu")
+    members = (Member(configuration=FIRST, weight=1.0),) if both else ()
+    loaded = loaded.with_record(loaded.record.model_copy(update={"members": (*members, *loaded.record.members)}))
+    image = np.random.default_rng(0).normal(100, 20, (1, 16, 16, 16)).astype(np.float32)
+    prepared = (image - image.mean()) / image.std()
+    first, second = (loaded._networks[name] for name in (FIRST, SECOND))
+    plain, mirrored = (((16, 16, 16), "softmax", axes, loaded.device, "fp32") for axes in ((), (0, 1, 2)))
+    masks = one_hot(predict_volume(first, prepared, *plain).argmax(0).astype(np.uint8), loaded.labels.members)
+    expected = predict_volume(second, np.concatenate((prepared, masks)), *mirrored)
+    if both:
+        expected = (expected + predict_volume(first, prepared, *mirrored)) / 2
+    found = loaded.canonical_probabilities(image, (1.0, 1.0, 1.0), tta="full")
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_axes_that_are_no_order_are_refused(made, tmp_path):
     record = model.load(made, device="cpu").record
     twisted = record.configurations[0].model_copy(update={"axes": (0, 0, 5)})

@@ -62,6 +62,19 @@ def test_the_same_anatomy_stored_otherwise_gives_the_same_mask(loaded, image, or
     np.testing.assert_array_equal(loaded.predict(turn(image), turned_spacing, orientation), expected)
 
 
+def test_absurd_values_are_clipped_as_in_files(loaded, image):
+    spiked = image.copy()
+    spiked[3, 4, 5] = 1e30
+    with pytest.warns(UserWarning, match="absurd values, up to 1e\\+30; clipped to"):
+        found = loaded.predict(spiked, (1.0, 1.0, 1.0))
+    np.testing.assert_array_equal(found, loaded.predict(np.where(spiked == 1e30, image.max(), spiked), (1.0, 1.0, 1.0)))
+
+
+def test_what_is_no_real_number_is_refused(loaded, image):
+    with pytest.raises(UsageError, match="complex128"):
+        loaded.predict(image + 1j, (1.0, 1.0, 1.0))
+
+
 def test_mirrored_copies_are_averaged_when_asked_for(loaded, image):
     plain, full = (loaded.predict_probabilities(image, (1.0, 1.0, 1.0), tta=tta) for tta in ("none", "full"))
     auto = loaded.predict_probabilities(image, (1.0, 1.0, 1.0))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from autoseg import formats
 from autoseg.contracts import Case
 from autoseg.errors import BusyError, Interrupted, RefusedError, UsageError
 from autoseg.stages import predict as stage
@@ -284,6 +285,36 @@ def test_an_interruption_keeps_what_is_done(exclusive, tmp_path):
     with pytest.raises(Interrupted):
         predict(exclusive, [case("a"), case("b")], tmp_path, tmp_path / "out", CPU, notify=stop)
     assert [path.name for path in (tmp_path / "out").glob("*.nii.gz")] == ["a.nii.gz"]
+
+
+def test_what_a_crash_left_of_a_case_is_no_strangers_file(exclusive, tmp_path):
+    """Probabilities without a mask, or a mask without its trace: the same command goes on."""
+    write_nifti(tmp_path / "a.nii.gz", blocks())
+    options, out = Options("cpu", probabilities=True), tmp_path / "out"
+    left = {}
+
+    def observe(name, heads):
+        left["begun"] = (out / "provenance" / "a.json").read_bytes()
+
+    [made] = predict(exclusive, [case("a")], tmp_path, out, options, observe=observe).cases
+    (out / "provenance" / "a.json").write_bytes(left["begun"])
+    (out / "a.nii.gz").unlink()
+    [again] = predict(exclusive, [case("a")], tmp_path, out, options).cases
+    assert (again.status, again.volumes_mm3) == ("done", made.volumes_mm3)
+    assert (out / "a.nii.gz").is_file()
+
+
+def test_a_case_that_fails_leaves_nothing_behind(exclusive, tmp_path, monkeypatch):
+    write_nifti(tmp_path / "a.nii.gz", blocks())
+    options, out = Options("cpu", probabilities=True), tmp_path / "out"
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(formats, "write_label", full)
+    [made] = predict(exclusive, [case("a")], tmp_path, out, options).cases
+    assert made.status == "failed"
+    assert [path.name for path in out.rglob("a*")] == []
 
 
 def test_outputs_never_replace_inputs_or_each_other(exclusive, tmp_path):
