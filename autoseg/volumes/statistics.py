@@ -164,7 +164,7 @@ def _correlation(moments: Table) -> Table:
 
 
 def _estimate(value: float | None, draws: Table, table: Table, subjects: Sequence[str]) -> Estimate:
-    scored = (~np.isnan(table)).any(axis=1)
+    scored: npt.NDArray[np.bool_] = np.any(~np.isnan(table), axis=1)
     n, draws = int(scored.sum()), draws[np.isfinite(draws)]
     if value is None or len(set(itertools.compress(subjects, scored))) < FEWEST_SUBJECTS or not len(draws):
         return Estimate(value, None, None, n)
