@@ -17,7 +17,7 @@ cases are predicted.
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,34 +25,24 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
-from autoseg import generations, machine, records
+from autoseg import generations, records
 from autoseg.contracts import CurvePoint, Energy, MonitorPoint, TrainedModel
-from autoseg.errors import UnreadableFile, UsageError
+from autoseg.errors import UsageError
 from autoseg.evaluation.scoring import dice_of
 from autoseg.events import Event, Notify, silent
 from autoseg.job import Job
+from autoseg.job_cases import JobCases
 from autoseg.learn import device as devices
 from autoseg.learn import infer, loop, memory, networks
-from autoseg.learn.cases import CaseSource
 from autoseg.learn.monitor import Score
 from autoseg.learn.team import ALONE, Team
-from autoseg.outoffold import read_out_of_fold, write_pieces
+from autoseg.outoffold import write_pieces
 from autoseg.postprocessing import segment
-from autoseg.volumes.labels import Classes, one_hot
 from autoseg.volumes.pieces import Track, aligned
-from autoseg.volumes.preparation import Geometry, prepare_labels
 from autoseg.volumes.restoring import restored_pieces
 from autoseg.workspace import JobFolder, PreparedFolder
-from planners.contracts import Precision
 
 algorithm_version = 6
-
-CACHE_SHARE = 0.4
-"""Of the free memory that may hold cases while training."""
-
-
-Previous = Callable[[str], Classes]
-"""Class indices that the previous stage predicts of a case, on the grid of this one."""
 
 
 def train(
@@ -82,14 +72,14 @@ def train(
     """
     device = _device(job, team)
     store = loop.Store(lambda: generations.load(out.checkpoint), lambda write: generations.save(out.checkpoint, write))
-    previous = None if first_stage is None else _previous(job, folder, first_stage)
-    monitor = _monitor(job, device, folder, previous) if job.monitors else None
-    trained = loop.train(_task(job), source(job, folder, previous), store, device, notify, monitor, team)
+    cases = JobCases(job, folder, first_stage)
+    monitor = _monitor(cases, device) if job.monitors else None
+    trained = loop.train(_task(job), cases.source, store, device, notify, monitor, team)
     digest = _publish(trained.weights, out)
     network = networks.build(job.chosen.network)
     network.load_state_dict(trained.weights)
     placed = networks.place(network, device, job.chosen.dimension)
-    _predict_validation(job, placed, device, folder, previous, out, notify)
+    _predict_validation(cases, placed, device, out, notify)
     return _record(job, trained, digest, device)
 
 
@@ -145,10 +135,10 @@ def follow(
         first_stage: As for ``train``.
         notify: Called after each step.
     """
-    previous = None if first_stage is None else _previous(job, folder, first_stage)
+    cases = JobCases(job, folder, first_stage)
     store = loop.Store(lambda: generations.load(out.checkpoint), lambda write: None)
     monitor = (lambda network: (0.0,) * len(job.monitors)) if job.monitors else None  # the leader's scores count
-    loop.train(_task(job), source(job, folder, previous), store, _device(job, team), notify, monitor, team)
+    loop.train(_task(job), cases.source, store, _device(job, team), notify, monitor, team)
 
 
 def _task(job: Job) -> loop.Task:
@@ -185,141 +175,53 @@ def _publish(weights: dict[str, torch.Tensor], out: JobFolder) -> str:
     return digest
 
 
-# ------------------------------------------------------------------------------------------------------------ cases
-
-
-def source(job: Job, folder: PreparedFolder, previous: Previous | None = None) -> CaseSource:
-    """The training cases of a job; asking it for any other is a bug and raises.
-
-    Args:
-        job: Whose.
-        folder: The prepared cases.
-        previous: What a previous stage predicts of a case; None: there is no such stage.
-    """
-    taught = set(job.training)
-
-    def load(case: str) -> tuple[NDArray, NDArray]:
-        if case not in taught:
-            raise RuntimeError(f"{job}: case {case} must not be trained on: it validates this fold, or watches it")
-        return _mapped(folder.image(job.chosen.name, case)), _mapped(folder.label(job.chosen.name, case))
-
-    labels = job.dataset.labels
-    room = int(CACHE_SHARE * machine.ram_bytes() / job.budget.accelerators)
-    return CaseSource(job.training, load, labels.members, labels.ignore_index, previous, cache_bytes=room)
-
-
-def _previous(job: Job, folder: PreparedFolder, first_stage: Callable[[int], JobFolder]) -> Previous:
-    """What the previous stage's jobs predicted of their own validation cases; the label where a case is in none."""
-    fold_of = {case: fold for fold, cases in enumerate(job.dataset.split.folds) for case in cases}
-    labels = job.dataset.labels
-
-    def predicted(case: str) -> Classes:
-        if case not in fold_of:  # a given split may never validate it
-            label = _open(folder.label(job.chosen.name, case))
-            return np.where(label == labels.ignore_index, 0, label)
-        geometry = job.geometry(case)
-        z, y, x = (geometry.source_shape[geometry.axes.index(axis)] for axis in range(3))
-        path = first_stage(fold_of[case]).out_of_fold(case)
-        probabilities = read_out_of_fold(path, (z, y, x), labels.kind)
-        return prepare_labels(segment(probabilities, labels, geometry.source_spacing_mm), geometry)
-
-    return predicted
-
-
-def _open(path: Path) -> NDArray:
-    try:
-        return _mapped(path)
-    except OSError as error:
-        raise UnreadableFile(path, f"cannot be read ({error.strerror})", _AGAIN) from error
-
-
-def _mapped(path: Path) -> NDArray:
-    """A prepared array.
-
-    Raises:
-        OSError: It cannot be opened, perhaps only now.
-        UnreadableFile: It is damaged.
-    """
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise UnreadableFile(path, f"not a whole prepared array ({error})", _AGAIN) from error
-
-
-_AGAIN = "run the same command again: what is missing or cut short is prepared anew, and training goes on"
-
-
 # ------------------------------------------------------------------------------------------------------- prediction
 
 
-def _monitor(job: Job, device: torch.device, folder: PreparedFolder, previous: Previous | None) -> Score:
+def _monitor(cases: JobCases, device: torch.device) -> Score:
     """Scores networks on the monitor cases, whole and on the prepared grid."""
-    labels = job.dataset.labels
+    job, labels = cases.job, cases.job.dataset.labels
 
     def dice(network: torch.nn.Module, case: str) -> float:
-        probabilities = infer.predict_volume(*_inputs(job, network, device, _image(job, folder, previous, case)))
+        probabilities = np.concatenate(list(_rows(cases, network, device, case)), axis=1)
         segmented = segment(probabilities, labels, job.geometry(case).spacing_mm)
-        scores = dice_of(_open(folder.label(job.chosen.name, case)), segmented, labels)
-        defined = [score for score in scores if score is not None]
+        defined = [score for score in dice_of(cases.label(case), segmented, labels) if score is not None]
         return float(np.mean(defined)) if defined else 1.0  # rightly nothing
 
     return lambda network: tuple(dice(network, case) for case in job.monitors)
 
 
 def _predict_validation(
-    job: Job,
-    network: torch.nn.Module,
-    device: torch.device,
-    folder: PreparedFolder,
-    previous: Previous | None,
-    out: JobFolder,
-    notify: Notify,
+    cases: JobCases, network: torch.nn.Module, device: torch.device, out: JobFolder, notify: Notify
 ) -> None:
-    background = 0 if job.exclusive else None
+    job = cases.job
     for done, case in enumerate(job.validation, start=1):
         for mirrored in (False, True) if job.mirrors else (False,):
             path = out.out_of_fold(case, mirrored=mirrored)
             if not path.exists():
-                image = _image(job, folder, previous, case)
-                rows = infer.predict_rows(*_inputs(job, network, device, image, mirrored=mirrored))
-                _write(path, rows, job.geometry(case), background)
+                _write(path, job, case, _rows(cases, network, device, case, mirrored=mirrored))
         notify(Event(stage=str(job), done=done, total=len(job.validation), unit="validation case", detail=case))
 
 
-def _write(path: Path, rows: Iterable[NDArray[np.float32]], geometry: Geometry, background: int | None) -> None:
+def _write(path: Path, job: Job, case: str, rows: Iterable[NDArray[np.float32]]) -> None:
     """Write rows of the prepared grid as a prediction on the source grid."""
-    z, y, x = (geometry.source_shape[geometry.axes.index(axis)] for axis in range(3))
+    geometry, background = job.geometry(case), 0 if job.exclusive else None
     track = Track(geometry.axes[0], restored_pieces(rows, geometry, background))
-    pieces = ((place, heads) for place, [heads] in aligned([track], (z, y, x)))
-    write_pieces(path, pieces, (z, y, x), background)
+    pieces = ((place, heads) for place, [heads] in aligned([track], geometry.canonical_shape))
+    write_pieces(path, pieces, geometry.canonical_shape, background)
 
 
-def _image(job: Job, folder: PreparedFolder, previous: Previous | None, case: str) -> NDArray[np.float32]:
-    """What the network sees of a case, with the masks of the previous stage where there is one."""
-    image = _open(folder.image(job.chosen.name, case))
-    if previous is None:
-        return image
-    return np.concatenate((image, one_hot(previous(case), job.dataset.labels.members)))
-
-
-def _inputs(
-    job: Job, network: torch.nn.Module, device: torch.device, image: NDArray[np.float32], *, mirrored: bool = False
-) -> tuple[
-    list[torch.nn.Module],
-    NDArray[np.float32],
-    tuple[int, ...],
-    infer.Activation,
-    tuple[int, ...],
-    torch.device,
-    Precision,
-]:
-    """What ``infer`` is given to predict a case."""
-    return (
+def _rows(
+    cases: JobCases, network: torch.nn.Module, device: torch.device, case: str, *, mirrored: bool = False
+) -> Iterator[NDArray[np.float32]]:
+    """Probabilities of one case on its prepared grid, in pieces (H, n, y, x) along the first axis."""
+    schedule = cases.job.schedule
+    return infer.predict_rows(
         [network],
-        image,
-        job.schedule.patch_vox,
-        "softmax" if job.exclusive else "sigmoid",
-        job.schedule.augmentation.mirror_axes if mirrored else (),
+        cases.image(case),
+        schedule.patch_vox,
+        "softmax" if cases.job.exclusive else "sigmoid",
+        schedule.augmentation.mirror_axes if mirrored else (),
         device,
-        job.schedule.precision,
+        schedule.precision,
     )

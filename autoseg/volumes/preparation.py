@@ -38,6 +38,12 @@ class Geometry:
     spacing_mm: Spacing
     axes: Axes = AS_THEY_ARE
 
+    @property
+    def canonical_shape(self) -> Shape:
+        """``source_shape`` along the canonical (z, y, x)."""
+        z, y, x = (self.source_shape[self.axes.index(axis)] for axis in range(3))
+        return z, y, x
+
 
 class ChannelRule(Protocol):
     """How one channel is normalized; see ``volumes.normalize``. A plan's ``Normalization`` is one."""

@@ -16,6 +16,7 @@ from autoseg import formats, pipeline, records
 from autoseg.contracts import CaseScan, Dataset, Prepared, Settings, TrainedModel
 from autoseg.events import Event
 from autoseg.job import Job
+from autoseg.job_cases import JobCases
 from autoseg.learn import device as devices
 from autoseg.learn.cases import CaseSource
 from autoseg.outoffold import embed, place, read_job
@@ -111,7 +112,7 @@ class Side:
     def source(self, setup: Setup) -> CaseSource:
         """The cases that train."""
         devices.prepare(torch.device(self.device), deterministic=False)
-        return train.source(self._job(setup, setup.planned, seed=0), self.workspace.prepared)
+        return JobCases(self._job(setup, setup.planned, seed=0), self.workspace.prepared).source
 
     def train(self, setup: Setup, configuration: Configuration, steps: int, seed: int, work: Path) -> TrainedModel:
         """Train for so many steps and predict the validation cases.

@@ -22,6 +22,7 @@ from autoseg.contracts import (
 )
 from autoseg.errors import DataError, Interrupted, UnreadableFile, UsageError
 from autoseg.job import Job
+from autoseg.job_cases import JobCases
 from autoseg.outoffold import read_cropped, read_out_of_fold
 from autoseg.stages import train as stage
 from autoseg.stages.train import clean, train
@@ -151,7 +152,7 @@ def test_a_job_leaves_weights_and_the_predictions_of_its_fold(folder, out, kind,
 
 
 def test_training_never_asks_for_validation_or_holdout_cases(folder):
-    source = stage.source(job(), folder)
+    source = JobCases(job(), folder).source
     assert source.cases == NAMES[2:5]
     for case in (*NAMES[:2], NAMES[5]):
         with pytest.raises(RuntimeError, match=f"{case} must not be trained on"):
@@ -164,7 +165,7 @@ def test_cases_that_watch_are_taken_from_the_training_part_and_never_trained_on(
     assert name in NAMES[2:5]
     assert set(watched.training) == set(NAMES[2:5]) - {name}
     with pytest.raises(RuntimeError, match=f"{name} must not be trained on"):
-        stage.source(watched, folder).shape(name)
+        JobCases(watched, folder).source.shape(name)
     model = train(watched, folder, out)
     assert model.monitors == (name,)
     assert [point.step for point in model.monitored] == list(range(1, 25))

@@ -7,6 +7,7 @@ import time
 import pytest
 import torch
 
+from autoseg import job_cases
 from autoseg.errors import DoesNotFit, UnreadableFile
 from autoseg.learn import loader
 from autoseg.learn.cases import CaseSource
@@ -24,7 +25,7 @@ CASE = "case2"
 def mapped(monkeypatch):
     """No case is kept in memory, nobody waits, and one thread computes."""
     monkeypatch.setattr(stage.devices, "prepare", lambda device, deterministic: torch.set_num_threads(1))
-    monkeypatch.setattr(stage, "CACHE_SHARE", 0.0)
+    monkeypatch.setattr(job_cases, "CACHE_SHARE", 0.0)
     monkeypatch.setattr(loader, "PAUSE_S", 0.0)
 
 
