@@ -39,13 +39,10 @@ class Loading(Record):
     iteration_s: float
 
 
-class Tuned(Record):
+class Tuned(cell.Timed):
     """All ways that were tried, the fastest first. It was timed twice and its better time counts."""
 
     tried: tuple[Loading, ...]
-    load_before: float
-    load_after: float
-    others_share: float  # of the cores' time, that other processes took meanwhile
 
 
 @dataclass(frozen=True)
@@ -104,10 +101,14 @@ class Peer:
             best = min(tried, key=_seconds)
             tried.append(self._tried((best.processes, best.threads), minutes, bf16))
             ranked = tuple(sorted(tried, key=_seconds))
-            share = watch.others_share()
-            records.write(
-                path, Tuned(tried=ranked, load_before=load_before, load_after=cell.load(), others_share=share)
+            timed = Tuned(
+                machine=cell.this_machine(self.device),
+                load_before=load_before,
+                load_after=cell.load(),
+                others_share=watch.others_share(),
+                tried=ranked,
             )
+            records.write(path, timed)
         return records.read(path, Tuned)
 
     def train(self, minutes: float, seed: int, bf16: bool, loading: Loading, work: Path) -> dict:

@@ -45,7 +45,7 @@ def trained(side: Side, setup: Setup, tuned: Tuned, variation: Variation, seed: 
         seed=seed,
         fold=side.task.fold,
         started=started,
-        machine=cell.this_machine(side.device),
+        machine=tuned.machine or cell.this_machine(side.device),
         load_before=tuned.load_before,
         load_after=tuned.load_after,
         others_share=max(setup.others_share, tuned.others_share, variation.others_share),

@@ -55,13 +55,10 @@ class Setup(Record):
         return self.plan.configurations[0]
 
 
-class Tuned(Record):
+class Tuned(cell.Timed):
     """The speed of the planned training."""
 
     step_s: float
-    load_before: float
-    load_after: float
-    others_share: float  # of the cores' time, that other processes took meanwhile
 
 
 @dataclass(frozen=True)
@@ -105,8 +102,14 @@ class Side:
             load_before, watch = cell.load(), cell.Watch()
             seconds = 60 * self.minutes * TIMING_SHARE
             step_s = pace.step_s(setup.planned, self.source(setup), seconds, torch.device(self.device))
-            loads = {"load_before": load_before, "load_after": cell.load()}
-            records.write(path, Tuned(step_s=step_s, **loads, others_share=watch.others_share()))
+            timed = Tuned(
+                machine=cell.this_machine(self.device),
+                load_before=load_before,
+                load_after=cell.load(),
+                others_share=watch.others_share(),
+                step_s=step_s,
+            )
+            records.write(path, timed)
         return records.read(path, Tuned)
 
     def source(self, setup: Setup) -> CaseSource:

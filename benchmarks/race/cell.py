@@ -22,12 +22,21 @@ class Setting(Record):
 
 
 class Machine(Record):
-    """Where a cell was made. Times of cells of different machines cannot be compared."""
+    """Where steps were timed. Cells whose steps were counted out by different machines cannot be compared."""
 
     processor: str
     cores: int
     system: str
     accelerator: str = ""  # empty: the processor trains
+
+
+class Timed(Record):
+    """Circumstances under which the speed was measured that counts steps out."""
+
+    machine: Machine | None = None  # null: timed before this was kept, on the machine that trains
+    load_before: float
+    load_after: float
+    others_share: float  # of the cores' time, that other processes took meanwhile
 
 
 class Cell(Record):

@@ -51,7 +51,7 @@ def nnunet(entry: Entry, *, bf16: bool) -> Cell:
         minutes=entry.minutes,
         seed=entry.seed,
         started=started,
-        machine=cell.this_machine(entry.device),
+        machine=tuned.machine or cell.this_machine(entry.device),
         load_before=tuned.load_before,
         load_after=tuned.load_after,
         others_share=tuned.others_share,

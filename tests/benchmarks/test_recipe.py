@@ -128,7 +128,7 @@ def test_the_fold_that_races_are_judged_on_is_refused(monkeypatch, capsys, tmp_p
 
 
 def made_cell(variant, seed, dice, changed=()):
-    """Two cases of two labels, all of one score, the second case a tenth worse."""
+    """Six cases of two labels, both of one score, each case a little worse than the one before."""
     scores = [
         CaseScore(
             case=case,
@@ -137,7 +137,7 @@ def made_cell(variant, seed, dice, changed=()):
                 TargetScore(target=name, dice=value, reference_mm3=1.0, predicted_mm3=1.0) for name in ("a", "b")
             ),
         )
-        for case, value in (("one", dice), ("two", dice - 0.1))
+        for case, value in ((f"case_{index}", dice - 0.02 * index) for index in range(6))
     ]
     blank = Interval(value=dice)
     return Cell(
@@ -172,7 +172,7 @@ def test_the_table_pairs_with_the_base_and_ranks():
     ]
     rows = [line for line in table(cells).splitlines() if line.startswith("|")][2:]
     assert [row.split(" | ")[0] for row in rows] == ["| base", "| rate_x3", "| ema_none"]
-    assert "+0.0400 (+0.0400 to +0.0400), 2 | +0.0400 |" in rows[1]
+    assert "+0.0400 (+0.0400 to +0.0400), 6 | +0.0400 |" in rows[1]
     assert "training.ema_decay: 0.9 -> null" in rows[2]
     assert "-0.0075" in rows[2] and "-0.0050, -0.0100 |" in rows[2]
     assert "fold 1" in table(cells)
