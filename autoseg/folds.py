@@ -127,7 +127,7 @@ def _folds(
     text = f"{count} folds of {cases} cases of {subjects} subjects, balanced by {by}, seed {seed}"
     if count == subjects:
         text += "; each subject is left out once"
-    return parts, text + (f" ({wished} folds were asked for; there are too few subjects)" if count < wished else "")
+    return parts, text + (f" (not {wished}, as there are too few subjects)" if count < wished else "")
 
 
 def _deal(development: dict[str, list[Candidate]], count: int, seed: int) -> list[list[str]]:

@@ -137,7 +137,7 @@ def test_one_subject_trains_without_validation_and_says_so(cases):
 def test_fewer_subjects_than_folds_is_said():
     made = split(one_each(3), folds=5, holdout=0, seed=0)
     assert len(made.folds) == 3
-    assert "5 folds were asked for" in made.because
+    assert "not 5, as there are too few subjects" in made.because
 
 
 def test_a_bad_held_out_case_changes_nothing_for_the_others():
