@@ -62,7 +62,8 @@ def test_benchmark_leaves_one_table_with_a_row_per_label(benchmarked):
         "Volumes mean",
     ]
     assert set(table.score) == {"holdout"}
-    assert ((table.dice_low <= table.dice) & (table.dice <= table.dice_high)).all()
+    assert table.dice.between(0, 1).all()
+    assert table.dice_low.isna().all() and table.dice_high.isna().all()  # so few subjects have no interval
     assert table.nsd.between(0, 1).all()
     assert (table.hours > 0).all()
     assert (table.peak_memory_gb > 0.05).all()

@@ -8,7 +8,7 @@ import pytest
 from autoseg.contracts import Settings
 from autoseg.errors import DataError
 from autoseg.folds import Candidate, HoldOut
-from autoseg.intake import given_splits
+from autoseg.intake import given_splits, stamping
 from autoseg.layouts.splits import Fold, GivenSplit
 from autoseg.stages import dataset as stage
 from autoseg.workspace import DatasetFolder
@@ -143,9 +143,9 @@ def test_a_changed_split_file_is_seen_wherever_it_lies(source, tmp_path):
     out, settings = DatasetFolder(tmp_path / "run"), Settings(splits=str(tmp_path / "mine.json"))
     (tmp_path / "mine.json").write_text(json.dumps(three_folds()))
     stage.dataset(source, out, settings)
-    assert stage.unchanged(source, out, settings)
+    assert stamping.unchanged(source, out, settings)
     (tmp_path / "mine.json").write_text(json.dumps(three_folds()[:2]))
-    assert not stage.unchanged(source, out, settings)
+    assert not stamping.unchanged(source, out, settings)
 
 
 def given(*parts):
