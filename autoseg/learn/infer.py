@@ -36,7 +36,7 @@ SUM_SHARE = 0.4
 """Of the free memory of a device, that the sums of windows may take; larger ones are added up on the host."""
 
 
-def predict_volume(
+def predict_rows(
     networks: Sequence[nn.Module],
     image: NDArray[np.float32],
     patch_vox: Sequence[int],
@@ -44,8 +44,8 @@ def predict_volume(
     mirror_axes: Sequence[int],
     device: torch.device,
     precision: Precision,
-) -> NDArray[np.float32]:
-    """Mean probabilities of several networks over a whole volume.
+) -> Iterator[NDArray[np.float32]]:
+    """Mean probabilities of several networks, in pieces along z: only what windows still add to is kept in memory.
 
     Args:
         networks: On ``device`` (``learn.networks.place``); all with the same heads.
@@ -56,37 +56,12 @@ def predict_volume(
         device: Where the networks are.
         precision: Of the convolutions.
 
-    Returns:
-        (heads, z, y, x) float32, from 0 to 1.
+    Yields:
+        (heads, n, y, x) float32 from 0 to 1, C-contiguous, in their order.
 
     Raises:
         DataError: The networks give something that is no number, which would look like background.
         DoesNotFit: There is no memory for a single window at a time.
-    """
-    whole, done = None, 0
-    for rows in predict_rows(networks, image, patch_vox, activation, mirror_axes, device, precision):
-        if whole is None:
-            whole = np.empty((len(rows), *image.shape[1:]), np.float32)
-        whole[:, done : done + rows.shape[1]] = rows
-        done += rows.shape[1]
-    if whole is None:
-        raise ValueError(f"nothing to predict in an image of shape {image.shape}")
-    return whole
-
-
-def predict_rows(
-    networks: Sequence[nn.Module],
-    image: NDArray[np.float32],
-    patch_vox: Sequence[int],
-    activation: Activation,
-    mirror_axes: Sequence[int],
-    device: torch.device,
-    precision: Precision,
-) -> Iterator[NDArray[np.float32]]:
-    """The same in pieces along z, in their order: only what windows still add to is kept in memory.
-
-    Yields:
-        (heads, n, y, x) float32, C-contiguous.
     """
     window = tuple(patch_vox)
     padded, inside = pad(torch.from_numpy(np.require(image, np.float32, ["C", "W"])), window)

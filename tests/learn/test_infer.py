@@ -5,9 +5,9 @@ from torch import nn
 
 from autoseg.errors import DataError, DoesNotFit
 from autoseg.learn import infer, networks
-from autoseg.learn.infer import predict_rows, predict_volume
+from autoseg.learn.infer import predict_rows
 from autoseg.learn.windows import gaussian, starts
-from tests.learn.tiny import network_plan
+from tests.learn.tiny import network_plan, predict_volume
 
 CPU = torch.device("cpu")
 

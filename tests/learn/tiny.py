@@ -3,6 +3,7 @@
 import numpy as np
 
 from autoseg.learn.cases import CaseSource
+from autoseg.learn.infer import predict_rows
 from planners.contracts import Augmentation, NetworkPlan, TrainingPlan
 
 STILL = Augmentation(
@@ -62,3 +63,8 @@ def ball_case(seed, shape=(12, 12, 12), label=1):
 def source(cases=4, members=((1,),), ignore_index=None, shape=(12, 12, 12)):
     arrays = {f"case{i}": ball_case(i, shape) for i in range(cases)}
     return CaseSource(tuple(arrays), arrays.__getitem__, members, ignore_index)
+
+
+def predict_volume(*asked) -> np.ndarray:
+    """All that ``predict_rows`` says of an image, (H, z, y, x)."""
+    return np.concatenate(list(predict_rows(*asked)), axis=1)

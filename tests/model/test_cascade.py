@@ -6,9 +6,9 @@ import pytest
 from autoseg import model
 from autoseg.contracts import Member, Model, WeightsFile
 from autoseg.errors import RefusedError
-from autoseg.learn.infer import predict_volume
 from autoseg.volumes.labels import one_hot
 from autoseg.workspace import ModelFolder
+from tests.learn.tiny import predict_volume
 from tests.model import tiny
 
 FIRST, SECOND = "3d_lowres", "3d_cascade_fullres"

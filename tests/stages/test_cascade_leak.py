@@ -25,12 +25,11 @@ from autoseg.contracts import Label, LabelSet
 from autoseg.evaluation.scoring import dice_of
 from autoseg.learn import loop, networks
 from autoseg.learn.cases import CaseSource
-from autoseg.learn.infer import predict_volume
 from autoseg.volumes.labels import one_hot, to_classes
 from autoseg.volumes.normalize import normalize
 from autoseg.volumes.resample import resample_image, resample_labels, resample_probabilities
 from autoseg.volumes.statistics import paired_interval
-from tests.learn.tiny import STILL, network_plan, training_plan
+from tests.learn.tiny import STILL, network_plan, predict_volume, training_plan
 
 BOUND = 0.05
 """Of Dice."""
