@@ -7,7 +7,8 @@ DATA holds the data sets' folders; nnU-Net's environment comes from ``python -m 
 trains fold 0 of the committed splits for the same minutes, preparation not counted, one after another, seed by seed.
 Minutes are counted out in steps, at a speed that is measured before the first cell, when the machine should be idle.
 A cell that is done is only read; of one that was killed, nnU-Net's is made again, and ours goes on. Give each device an
-OUT and a PEERS of its own. Cells of peers are kept, and looked for, in PEERS.
+OUT and a PEERS of its own. Cells of peers are kept, and looked for, in PEERS. Ours are in OUT/cells, so that a changed
+autoseg races anew; those of the published table are printed with ``--ours benchmarks/results/ours``.
 """
 
 import argparse
@@ -35,6 +36,7 @@ def main() -> None:
     asked.add_argument("--seeds", default="1,2,3")
     asked.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     asked.add_argument("--peers", type=Path, default=KEPT, help="where cells of peers are kept")
+    asked.add_argument("--ours", type=Path, help="where cells of ours are kept; default: OUT/cells")
     asked.add_argument("--venv", type=Path, default=default_folder(), help="nnU-Net's environment")
     options = asked.parse_args()
     environment.settle()
@@ -44,13 +46,13 @@ def main() -> None:
         blank = Entry(task, minutes, 0, options.data.resolve(), options.venv, options.out.resolve(), options.device)
         entries = [replace(blank, seed=int(seed)) for seed in options.seeds.split(",")]
         contenders = options.contenders.split(",")
-        cells = [made(entry, who, options.peers) for entry in entries for who in contenders]
+        ours = options.ours or options.out / "cells"
+        cells = [made(entry, who, ours if who == OURS else options.peers) for entry in entries for who in contenders]
         print(table(cells), flush=True)
 
 
-def made(entry: Entry, contender: str, peers: Path) -> Cell:
-    """A cell, made unless it is there."""
-    folder = entry.out / "cells" if contender == OURS else peers
+def made(entry: Entry, contender: str, folder: Path) -> Cell:
+    """A cell, made unless the folder has it."""
     path = folder / file_name(entry.task.name, contender, entry.minutes, entry.seed)
     if not path.exists():
         if contender != OURS and not python_of(entry.venv).exists():

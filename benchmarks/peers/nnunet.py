@@ -96,19 +96,12 @@ class Peer:
         """Try ways of loading, or read what came out of it before."""
         path = self.out / f"tuning-{'bf16' if bf16 else 'fp32'}-{minutes:g}min.json"
         if not path.exists():
-            load_before, watch = cell.load(), cell.Watch()
+            watch = cell.Watch()
             tried = [self._tried(ways, minutes, bf16) for ways in _ways_of_loading(machine.cores(), self.device)]
             best = min(tried, key=_seconds)
             tried.append(self._tried((best.processes, best.threads), minutes, bf16))
             ranked = tuple(sorted(tried, key=_seconds))
-            timed = Tuned(
-                machine=cell.this_machine(self.device),
-                load_before=load_before,
-                load_after=cell.load(),
-                others_share=watch.others_share(),
-                tried=ranked,
-            )
-            records.write(path, timed)
+            records.write(path, Tuned(**dict(watch.timed(self.device)), tried=ranked))
         return records.read(path, Tuned)
 
     def train(self, minutes: float, seed: int, bf16: bool, loading: Loading, work: Path) -> dict:

@@ -99,17 +99,9 @@ class Side:
         """Time a step, or read what came out of it before."""
         path = self.out / "tuned.json"
         if not path.exists():
-            load_before, watch = cell.load(), cell.Watch()
-            seconds = 60 * self.minutes * TIMING_SHARE
+            watch, seconds = cell.Watch(), 60 * self.minutes * TIMING_SHARE
             step_s = pace.step_s(setup.planned, self.source(setup), seconds, torch.device(self.device))
-            timed = Tuned(
-                machine=cell.this_machine(self.device),
-                load_before=load_before,
-                load_after=cell.load(),
-                others_share=watch.others_share(),
-                step_s=step_s,
-            )
-            records.write(path, timed)
+            records.write(path, Tuned(**dict(watch.timed(self.device)), step_s=step_s))
         return records.read(path, Tuned)
 
     def source(self, setup: Setup) -> CaseSource:

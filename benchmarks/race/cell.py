@@ -91,7 +91,12 @@ class Watch:
     """How much of the machine others take from now on. What virtual machines call stolen counts as theirs."""
 
     def __init__(self) -> None:
-        self._before = self._seconds()
+        self._load, self._before = load(), self._seconds()
+
+    def timed(self, device: str) -> Timed:
+        """The circumstances since the start, for what was timed on a device."""
+        share = self.others_share()
+        return Timed(machine=this_machine(device), load_before=self._load, load_after=load(), others_share=share)
 
     def others_share(self) -> float:
         """Of all cores' time since the start, from 0 to 1."""
