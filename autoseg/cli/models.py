@@ -81,7 +81,8 @@ def evaluate(
 ) -> None:
     """Compare masks: Dice, NSD, HD95, volumes, lesions and more per label, with intervals over subjects.
 
-    Masks are files of voxels, DICOM-SEG or RTSTRUCT. Structures of DICOM files are compared by name.
+    Masks are files of voxels, DICOM-SEG or RTSTRUCT. Structures of DICOM files are compared by name, others by value; a
+    dataset.json or table beside the references gives values their names.
     """
     from autoseg.cli.tables import show_scores
     from autoseg.evaluation import comparison, tables

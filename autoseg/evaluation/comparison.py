@@ -7,7 +7,7 @@ grid is an error, never resampled. Where either side is DICOM structures, both a
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,17 @@ import numpy.typing as npt
 from autoseg import formats
 from autoseg.contracts import CaseScore, Label, LabelSet, Scores
 from autoseg.errors import GeometryError, LabelError, UsageError
-from autoseg.evaluation import named_comparison
+from autoseg.evaluation import named_comparison, named_masks
 from autoseg.evaluation.groups import read as read_groups
 from autoseg.evaluation.mask_pairs import Pair, of_subject, paired
+from autoseg.evaluation.partners import partners
 from autoseg.evaluation.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.events import Event, Notify, silent
-from autoseg.labelling import as_whole_numbers, colours_as_values
-from autoseg.postprocessing import class_indices
+from autoseg.labelling import as_whole_numbers, class_of, colours_as_values, count_values, to_classes
 from autoseg.volumes import geometry
 
+Codes = Mapping[int, int]
+"""The class index that each value of a mask means."""
 _MOST_INFERRED = 256  # more different values than this are an image, not labels
 
 
@@ -44,7 +46,8 @@ def evaluate(
     Args:
         predictions: A folder of masks, or one mask.
         references: A folder of masks, one mask, or a DICOM tree with masks; each must have a prediction.
-        labels: What the values mean; None: every value but 0 in the references is a label of its own.
+        labels: What the values mean; None: every value but 0 in the references is a label of its own, by the name that
+            a table or ``dataset.json`` there gives it, and is the same value in the predictions (see ``partners``).
         tolerance_mm: Surface distance that NSD forgives; None: twice the median in-plane spacing of the references.
         groups: A table of groups and subjects (see ``autoseg.evaluation.groups``).
         seed: Of the bootstrap.
@@ -68,40 +71,48 @@ def evaluate(
     return found.added_to(_compared(pairs, labels, tolerance_mm, seed, notify), seed)
 
 
-def infer_labels(values: Iterable[int]) -> LabelSet:
-    """A label for every value but 0, named after it.
-
-    Raises:
-        LabelError: There is none.
-
-    >>> infer_labels({0, 255}).targets
-    ('label_255',)
-    """
-    found = sorted(set(values) - {0})
-    if not found:
-        raise LabelError("the references hold nothing but 0, so there is nothing to compare; check the folder")
-    return LabelSet(labels=tuple(Label(name=f"label_{value}", value=value) for value in found))
-
-
 def _compared(
     pairs: Mapping[str, Pair], labels: LabelSet | None, tolerance_mm: float | None, seed: int, notify: Notify
 ) -> Scores:
     if labels is None and any(masks.named for pair in pairs.values() for masks in pair):
         return named_comparison.compare(pairs, tolerance_mm, seed, notify)
-    values: set[int] = set()
-    spacings = []
-    for _, reference in pairs.values():
+    spacings, expected, predicted = [], set[int](), set[int]()
+    for prediction, reference in pairs.values():
         array, grid = _read(reference.file)
         spacings.append(grid.spacing_mm)
         if labels is None:
-            values |= _values(array, reference.file)
-    labels = labels or infer_labels(values)
+            expected |= _values(array, reference.file)
+            predicted |= _values(_read(prediction.file)[0], prediction.file)
+    if labels is None:
+        first = next(iter(pairs.values()))[1].file
+        labels, meant = _inferred(expected, predicted, named_masks.value_names(first), notify)
+        codes = class_of(labels)
+        both = {value: codes[meant.get(value, 0)] for value in {0, *predicted}}, codes
+    else:
+        both = class_of(labels), class_of(labels)
     tolerance_mm = default_tolerance_mm(spacings) if tolerance_mm is None else tolerance_mm
     scores = []
     for done, (case, pair) in enumerate(pairs.items(), start=1):
-        scores.append(_score(case, pair, labels, tolerance_mm, notify))
+        scores.append(_score(case, pair, labels, both, tolerance_mm, notify))
         notify(Event(stage="evaluate", done=done, total=len(pairs), unit="cases", detail=case))
     return summarize(scores, labels, tolerance_mm, seed)
+
+
+def _inferred(
+    expected: set[int], predicted: set[int], named: Mapping[int, str], notify: Notify
+) -> tuple[LabelSet, dict[int, int]]:
+    """A label for every value but 0 of the references, and the value that each of the predictions' stands for.
+
+    Labels are called what the references' folder calls their values, if it does and no two the same.
+    """
+    names = {value: named.get(value, f"label_{value}") for value in sorted(expected - {0})}
+    if len(set(names.values())) < len(names):
+        names = {value: f"label_{value}" for value in names}
+    known = {str(value): name for value, name in names.items()}
+    shown = {str(value): names.get(value, f"label_{value}") for value in predicted - {0}}
+    belongs = partners(known, shown, notify)
+    labels = tuple(Label(name=name, value=value) for value, name in names.items())
+    return LabelSet(labels=labels), {int(theirs): int(ours) for ours, theirs in belongs.items()}
 
 
 def _read(path: Path) -> tuple[npt.NDArray[Any], geometry.Grid]:
@@ -125,13 +136,15 @@ def _read(path: Path) -> tuple[npt.NDArray[Any], geometry.Grid]:
 
 
 def _values(array: npt.NDArray[Any], path: Path) -> set[int]:
-    found = np.unique(array)
+    found = set(count_values(array))
     if len(found) > _MOST_INFERRED:
-        raise LabelError(f"{path}: holds {len(found)} different values such as {found[:3].tolist()}; is it a mask?")
-    return {int(value) for value in found}
+        raise LabelError(f"{path}: holds {len(found)} different values such as {sorted(found)[:3]}; is it a mask?")
+    return found
 
 
-def _score(case: str, pair: Pair, labels: LabelSet, tolerance_mm: float, notify: Notify) -> CaseScore:
+def _score(
+    case: str, pair: Pair, labels: LabelSet, codes: tuple[Codes, Codes], tolerance_mm: float, notify: Notify
+) -> CaseScore:
     prediction, reference = (masks.file for masks in pair)
     (guess, guess_grid), (truth, truth_grid) = _read(prediction), _read(reference)
     agreement = geometry.compare(truth_grid, guess_grid)
@@ -143,13 +156,13 @@ def _score(case: str, pair: Pair, labels: LabelSet, tolerance_mm: float, notify:
     if agreement.kind == "offset":
         detail = f"{case}: lies {agreement.offset_vox:.2g} voxels off its reference; compared voxel by voxel"
         notify(Event(stage="evaluate", what="warning", detail=detail))
-    classes = [_classes(array, path, labels) for array, path in ((truth, reference), (guess, prediction))]
+    predicted, expected = _classes(guess, prediction, codes[0]), _classes(truth, reference, codes[1])
     subject = pair[1].case.subject
-    return score_case(classes[0], classes[1], labels, truth_grid.spacing_mm, tolerance_mm, case, subject)
+    return score_case(expected, predicted, labels, truth_grid.spacing_mm, tolerance_mm, case, subject)
 
 
-def _classes(array: npt.NDArray[Any], path: Path, labels: LabelSet) -> npt.NDArray[np.unsignedinteger]:
+def _classes(array: npt.NDArray[Any], path: Path, codes: Codes) -> npt.NDArray[np.unsignedinteger]:
     try:
-        return class_indices(array, labels)
+        return to_classes(array, codes)
     except LabelError as error:
         raise LabelError(f"{path}: {error}") from error

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from autoseg.contracts import CaseScore, Label, LabelSet, Scores, TargetScore
-from autoseg.errors import LabelError
 from autoseg.evaluation import named_masks
 from autoseg.evaluation.mask_pairs import Pair
 from autoseg.evaluation.named_masks import Named, key
+from autoseg.evaluation.partners import partners
 from autoseg.evaluation.scoring import default_tolerance_mm, score_case, summarize
 from autoseg.events import Event, Notify
 from autoseg.volumes import geometry
 from autoseg.volumes.geometry import Grid
 from autoseg.volumes.labels import Classes
-
-_LISTED = 8
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def compare(pairs: Mapping[str, Pair], tolerance_mm: float | None, seed: int, no
         spacings.append(sides.grid.spacing_mm)
         for note in (*sides.expected.notes, *sides.predicted.notes):
             notify(_warning(f"{case}: {note}"))
-    partner = _partners(expected, predicted, notify)
+    partner = partners(expected, predicted, notify)
     tolerance_mm = default_tolerance_mm(spacings) if tolerance_mm is None else tolerance_mm
     labels = LabelSet(labels=tuple(Label(name=expected[name], value=n) for n, name in enumerate(partner, start=1)))
     scores = []
@@ -71,30 +69,6 @@ def _read(pair: Pair) -> _Sides:
         expected=named_masks.of(reference, like, strict=strict),
         grid=geometry.canonical(like.grid)[0],
     )
-
-
-def _partners(expected: Mapping[str, str], predicted: Mapping[str, str], notify: Notify) -> dict[str, str]:
-    """For each structure of the references what the predictions call it.
-
-    Raises:
-        LabelError: No name is on both sides.
-    """
-    if not expected:
-        raise LabelError("the references hold no structure, so there is nothing to compare; check the folder")
-    if len(expected) == len(predicted) == 1 and expected.keys() != predicted.keys():
-        [name], [other] = expected, predicted
-        notify(_warning(f"{predicted[other]} is compared with {expected[name]}, as there is but one on either side"))
-        return {name: other}
-    if expected.keys().isdisjoint(predicted):
-        raise LabelError(
-            f"the predictions show {_listed(predicted)}, the references {_listed(expected)}, and no name is the same; "
-            "give values their names in a dataset.json, or rename the structures"
-        )
-    if lacking := {name: expected[name] for name in expected.keys() - predicted.keys()}:
-        notify(_warning(f"no prediction knows {_listed(lacking)}; scored as missed"))
-    if surplus := {name: predicted[name] for name in predicted.keys() - expected.keys()}:
-        notify(_warning(f"no reference knows {_listed(surplus)}; left out"))
-    return {name: name for name in expected}
 
 
 def _scored(case: str, pair: Pair, labels: LabelSet, partners: tuple[str, ...], tolerance_mm: float) -> CaseScore:
@@ -121,9 +95,3 @@ def _classes(named: Named, wanted: str, grid: Grid) -> Classes:
 
 def _warning(detail: str) -> Event:
     return Event(stage="evaluate", what="warning", detail=detail)
-
-
-def _listed(names: Mapping[str, str]) -> str:
-    shown = sorted(names.values())
-    more = f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
-    return ", ".join(shown[:_LISTED]) + more

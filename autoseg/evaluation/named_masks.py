@@ -97,7 +97,7 @@ def of(masks: Masks, like: Volume, *, strict: bool) -> Named:
     return Named(found, tuple(notes))
 
 
-def _value_names(path: Path) -> dict[int, str]:
+def value_names(path: Path) -> dict[int, str]:
     """Names of a file's values: as it says itself, a ``dataset.json`` in or beside its folder, or a table there."""
     if own := formats.label_names.read(path):
         return own
@@ -148,5 +148,5 @@ def _of_voxels(path: Path, grid: Grid, wanted: set[str]) -> dict[str, Callable[[
     present = [value for value in count_values(values) if value != 0]
     if len(present) > _MOST_VALUES:
         raise LabelError(f"{path}: holds {len(present)} different values; is it a mask?")
-    names = _value_names(path)
+    names = value_names(path)
     return {names.get(value, f"label_{value}"): partial(np.equal, values, value) for value in present}

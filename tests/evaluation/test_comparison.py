@@ -1,3 +1,5 @@
+import json
+
 import nibabel
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ from PIL import Image
 
 from autoseg.contracts import Label, LabelSet
 from autoseg.errors import GeometryError, LabelError, UsageError
-from autoseg.evaluation.comparison import evaluate, infer_labels
+from autoseg.evaluation.comparison import evaluate
 from tests.evaluation.folders import AFFINE, mask, pairs, write
 
 
@@ -79,14 +81,44 @@ def test_another_grid_is_an_error(folders):
 
 
 def test_wrong_values_are_errors(folders):
-    write(folders[0], "case_1.nii.gz", np.where(mask() > 0, 3, 0).astype(np.uint8))
-    with pytest.raises(LabelError, match=r"case_1\.nii\.gz: the label has values that are not declared: 3 "):
+    for case in ("case_0", "case_1"):
+        write(folders[0], f"{case}.nii.gz", np.where(mask() > 0, 3, 0).astype(np.uint8))
+    with pytest.raises(LabelError, match="the predictions show label_3, the references label_4, label_7, and none is"):
         evaluate(*folders)
+    named = LabelSet(labels=(Label(name="organ", value=4), Label(name="tumor", value=7)))
+    with pytest.raises(LabelError, match=r"case_0\.nii\.gz: the label has values that are not declared: 3 "):
+        evaluate(*folders, named)
     write(folders[1], "case_1.nii.gz", np.random.default_rng(0).random((16, 14, 8)).astype(np.float32))
     with pytest.raises(LabelError, match="not whole numbers"):
         evaluate(*folders)
-    with pytest.raises(LabelError, match="nothing but 0"):
-        infer_labels([0])
+    for case in ("case_0", "case_1"):
+        write(folders[1], f"{case}.nii.gz", np.zeros_like(mask()))
+    with pytest.raises(LabelError, match="the references hold no structure"):
+        evaluate(*folders)
+
+
+def test_values_beyond_those_of_the_references_are_left_out_and_told(folders):
+    write(folders[0], "case_0.nii.gz", np.where(mask() == 7, 3, mask()))
+    events = []
+    scores = evaluate(*folders, notify=events.append)
+    assert [target.dice for target in scores.cases[0].targets] == [1.0, 0.0]
+    assert [event.detail for event in events if event.what == "warning"] == ["no reference knows label_3; left out"]
+
+
+def test_a_single_value_on_either_side_is_the_same_structure(folders):
+    for case in ("case_0", "case_1"):
+        write(folders[0], f"{case}.nii.gz", (mask() > 0).astype(np.uint8))
+        write(folders[1], f"{case}.nii.gz", np.where(mask() > 0, 255, 0).astype(np.uint8))
+    events = []
+    scores = evaluate(*folders, notify=events.append)
+    assert (scores.targets[0].target, scores.mean_dice.value) == ("label_255", 1.0)
+    assert "label_1 is compared with label_255" in events[0].detail
+
+
+def test_labels_are_called_what_the_references_folder_calls_them(folders):
+    declared = {"labels": {"0": "background", "4": "organ", "7": "tumor"}, "numTraining": 2}
+    (folders[1].parent / "dataset.json").write_text(json.dumps(declared))
+    assert [target.target for target in evaluate(*folders).targets] == ["organ", "tumor"]
 
 
 def test_nothing_to_compare(tmp_path, folders):
