@@ -8,8 +8,9 @@ from autoseg.errors import UsageError
 from autoseg.events import Notify, silent
 from autoseg.intake import frames
 from autoseg.model.folder import record_of
+from autoseg.predicted_files import Options
 from autoseg.row import resume
-from autoseg.stages.predict import Options, predict
+from autoseg.stages.predict import predict
 from autoseg.workspace import ModelFolder
 from planners.contracts import Parent
 

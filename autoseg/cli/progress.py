@@ -57,7 +57,7 @@ class Bars:
             self._tasks[event.stage],
             completed=event.done,
             total=event.total or None,
-            amount=f"{event.done:.0f}/{event.total:.0f} {event.unit}",
+            amount=f"{int(event.done)}/{event.total:.0f} {event.unit}",
             detail=event.detail,
         )
 
@@ -113,7 +113,7 @@ class Lines:
         self._held.pop(event.stage, None)
         since, done_then = self._first.setdefault(event.stage, (now, event.done))
         self._last[event.stage] = now
-        amount = f"{event.done:.0f}/{event.total:.0f} {event.unit}".rstrip()
+        amount = f"{int(event.done)}/{event.total:.0f} {event.unit}".rstrip()
         ended = event.done >= event.total > 0
         eta = "" if ended else _eta(now - since, event.done - done_then, event.total - event.done)
         self._write(", ".join(part for part in (f"{event.stage}: {amount}", event.detail, eta) if part))

@@ -30,6 +30,9 @@ from planners.contracts import Precision
 
 Activation = Literal["softmax", "sigmoid"]
 
+Tell = Callable[[float], None]
+"""Takes the share of the work that is done, from 0 to 1."""
+
 VOXELS_PER_BATCH = {"cpu": 400_000, "cuda": 4_000_000, "mps": 1_000_000}
 """How many windows go through a network at once."""
 SUM_SHARE = 0.4
@@ -44,6 +47,7 @@ def predict_rows(
     mirror_axes: Sequence[int],
     device: torch.device,
     precision: Precision,
+    tell: Tell | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Mean probabilities of several networks, in pieces along z: only what windows still add to is kept in memory.
 
@@ -55,6 +59,7 @@ def predict_rows(
         mirror_axes: Window axes to mirror along; all combinations are averaged. Empty for none.
         device: Where the networks are.
         precision: Of the convolutions.
+        tell: Called after each batch of windows; what it raises ends the work.
 
     Yields:
         (heads, n, y, x) float32 from 0 to 1, C-contiguous, in their order.
@@ -70,6 +75,7 @@ def predict_rows(
         network.eval()
     mean = partial(_numbers, networks, flips=flips, activation=activation, precision=precision)
     sums, todo = Sums(window, padded.shape[1:], inside), places(padded.shape[1:], window)
+    total = len(todo)
     way = _Way(device, max(1, VOXELS_PER_BATCH.get(device.type, 1_000_000) // math.prod(window)))
     while todo:
         closed = sums.closed(todo[0][0])
@@ -88,6 +94,8 @@ def predict_rows(
             way = thriftier
         else:
             todo = todo[len(now) :]
+            if tell is not None:
+                tell(1.0 - len(todo) / total)
             continue
         # Outside the handler: inside, the error's traceback would still hold the tensors that did not fit.
         memory.give_back(device)

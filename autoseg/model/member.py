@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from autoseg.contracts import LabelSet
-from autoseg.learn.infer import predict_rows
+from autoseg.learn.infer import Tell, predict_rows
 from autoseg.learn.precision import computes_right
 from autoseg.volumes.labels import Classes, one_hot
 from autoseg.volumes.pieces import Heads, Track
@@ -42,8 +42,8 @@ class MemberPrediction:
     spacing_mm: Spacing
     before: Classes | None
 
-    def rows(self, *, mirror: bool) -> Iterator[Heads]:
-        """Probabilities on the prepared grid, in pieces along its first axis."""
+    def rows(self, *, mirror: bool, tell: Tell | None = None) -> Iterator[Heads]:
+        """Probabilities on the prepared grid, in pieces along its first axis; ``tell`` hears how far it is."""
         prepared, geometry = self._prepared
         if self.before is not None:
             masks = one_hot(prepare_labels(self.before, geometry), self.labels.members)
@@ -57,6 +57,7 @@ class MemberPrediction:
             training.augmentation.mirror_axes if mirror else (),
             self.device,
             precision_on(self.device, training.precision),
+            tell,
         )
 
     def track(self, rows: Iterable[Heads]) -> Track:

@@ -23,8 +23,10 @@ from torch import nn
 from autoseg import machine, postprocessing
 from autoseg.contracts import ExpectedDice, LabelSet, Model
 from autoseg.errors import DoesNotFit, UsageError
+from autoseg.learn.infer import Tell
 from autoseg.model.arrays import CanonicalArray, has_sides, to_canonical
 from autoseg.model.member import MemberPrediction, precision_on
+from autoseg.model.shares import Shares
 from autoseg.postprocessing import Votes, file_values, segment
 from autoseg.quality import Segmented, expect, features
 from autoseg.volumes import temperature
@@ -129,9 +131,17 @@ class SegmentationModel:
         return as_probabilities(self.blended(image, spacing_mm, tta=tta).probabilities)
 
     def blended(
-        self, image: npt.NDArray[Any], spacing_mm: Spacing, *, tta: Tta = "auto", keep: Keep = "exact"
+        self,
+        image: npt.NDArray[Any],
+        spacing_mm: Spacing,
+        *,
+        tta: Tta = "auto",
+        keep: Keep = "exact",
+        tell: Tell | None = None,
     ) -> Blended:
         """The same with what voxels decide for, and the members' own class maps where the model compares them.
+
+        ``tell`` hears what share of the networks' work is done; what it raises ends the work.
 
         Raises:
             DoesNotFit: What is kept is more than the memory that is free.
@@ -142,7 +152,8 @@ class SegmentationModel:
         probabilities, votes = Canvas((z, y, x)), Canvas((z, y, x))
         opinions = [Canvas((z, y, x)) for _ in self.record.members if self._compares_members]
         with self._lock:
-            tracks, weights = self._tracks(image, spacing_mm, self.record.mirror if tta == "auto" else tta == "full")
+            mirror = self.record.mirror if tta == "auto" else tta == "full"
+            tracks, weights = self._tracks(image, spacing_mm, mirror, tell)
             for place, parts in aligned(tracks, (z, y, x)):
                 for opinion, part in zip(opinions, parts, strict=False):
                     opinion.put(place, segment(part, labels, spacing_mm))
@@ -211,13 +222,17 @@ class SegmentationModel:
         )
         return replace(given, image=_repaired(given.image))
 
-    def _tracks(self, image: npt.NDArray[Any], spacing_mm: Spacing, mirror: bool) -> tuple[list[Track], list[float]]:
+    def _tracks(
+        self, image: npt.NDArray[Any], spacing_mm: Spacing, mirror: bool, tell: Tell | None
+    ) -> tuple[list[Track], list[float]]:
         """What each member says, after what it builds on, and the members' weights.
 
         A cascade sees the masks that it was trained and judged with: those of its first stage without mirrored copies.
         """
         weight_of = {member.configuration: member.weight for member in self.record.members}
         first_stages = {configuration.previous_stage for configuration in self.record.configurations}
+        own_rows = {name for name in weight_of if mirror or name not in first_stages}
+        shares = Shares(len(first_stages - {None}) + len(own_rows), tell)
         predicted: dict[str, Classes] = {}
         tracks = []
         for configuration in self.record.configurations:
@@ -226,10 +241,10 @@ class SegmentationModel:
             networks = self._networks[name]
             one = MemberPrediction(configuration, networks, self.labels, self.device, image, spacing_mm, before)
             if name in first_stages:
-                rows = list(one.rows(mirror=False))  # few voxels, or there would be no second stage
+                rows = list(one.rows(mirror=False, tell=shares.part()))  # few voxels, or there would be no second stage
                 predicted[name] = self._masks(one.track(rows), image)
             if name in weight_of:
-                tracks.append(one.track(rows if name in first_stages and not mirror else one.rows(mirror=mirror)))
+                tracks.append(one.track(one.rows(mirror=mirror, tell=shares.part()) if name in own_rows else rows))
         return tracks, [weight_of[c.name] for c in self.record.configurations if c.name in weight_of]
 
     def _masks(self, track: Track, image: npt.NDArray[Any]) -> Classes:

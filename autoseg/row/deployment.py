@@ -8,6 +8,7 @@ from autoseg import model, records
 from autoseg.contracts import CaseScan, Dataset, Model, Prediction, Selection, TrainedModel, WeightsFile
 from autoseg.events import Notify
 from autoseg.page import card
+from autoseg.predicted_files import Options
 from autoseg.row import holdout, results
 from autoseg.stages import predict
 from autoseg.workspace import Workspace
@@ -60,7 +61,7 @@ def predict_rest(dataset: Dataset, source: Path, workspace: Workspace, device: s
     cases = [c for c in dataset.cases if not c.labelled or c.case in dataset.split.holdout]
     if not cases:
         return Prediction(cases=())
-    options = predict.Options(device=device, overwrite=True)  # the folder is the run's own
+    options = Options(device=device, overwrite=True)  # the folder is the run's own
     out, drafted = workspace.folder("predict"), records.read(workspace.model.record, Model)
     check = holdout.CalibrationOnHoldout(dataset, workspace, drafted.temperature)
     made = predict.predict(workspace.model, cases, source, out, options, observe=check.observe, notify=notify)

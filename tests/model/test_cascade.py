@@ -6,6 +6,7 @@ import pytest
 from autoseg import model
 from autoseg.contracts import Member, Model, WeightsFile
 from autoseg.errors import RefusedError
+from autoseg.learn import infer
 from autoseg.volumes.labels import one_hot
 from autoseg.workspace import ModelFolder
 from tests.learn.tiny import predict_volume
@@ -71,6 +72,19 @@ def test_mirrored_copies_are_of_the_second_stage_alone(made, both):
         expected = (expected + predict_volume(first, prepared, *mirrored)) / 2
     found = loaded.canonical_probabilities(image, (1.0, 1.0, 1.0), tta="full")
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("tta", ["none", "full"])
+@pytest.mark.parametrize("members", [((SECOND, 1.0),), ((FIRST, 0.5), (SECOND, 0.5))])
+def test_progress_is_told_of_both_stages_and_never_goes_back(made, monkeypatch, tta, members):
+    monkeypatch.setitem(infer.VOXELS_PER_BATCH, "cpu", 1)
+    loaded = model.load(made, device="cpu")
+    blend = tuple(Member(configuration=name, weight=weight) for name, weight in members)
+    loaded = loaded.with_record(loaded.record.model_copy(update={"members": blend}))
+    told = []
+    loaded.blended(np.zeros((1, 40, 16, 16), np.float32) + np.arange(16), (1.0, 1.0, 1.0), tta=tta, tell=told.append)
+    assert told == sorted(set(told)) and told[-1] == 1.0
+    assert len(told) == 4 * (3 if tta == "full" and len(members) == 2 else 2)
 
 
 def test_axes_that_are_no_order_are_refused(made, tmp_path):

@@ -11,8 +11,9 @@ from autoseg.contracts import Settings
 from autoseg.errors import DataError
 from autoseg.inspection import inspect
 from autoseg.layouts import find_inputs
+from autoseg.predicted_files import Options
 from autoseg.stages.dataset import dataset
-from autoseg.stages.predict import Options, predict
+from autoseg.stages.predict import predict
 from autoseg.workspace import DatasetFolder, ModelFolder
 from tests import dicom_made as made
 from tests.model import tiny

@@ -8,8 +8,10 @@ from PIL import Image
 from autoseg import formats
 from autoseg.contracts import Case
 from autoseg.errors import BusyError, Interrupted, RefusedError, UsageError
+from autoseg.learn import infer
+from autoseg.predicted_files import Options
 from autoseg.stages import predict as stage
-from autoseg.stages.predict import Options, predict
+from autoseg.stages.predict import predict
 from autoseg.workspace import ModelFolder
 from tests.model import test_trust as trust
 from tests.model import tiny
@@ -178,7 +180,7 @@ def test_one_bad_case_stops_no_other(exclusive, tmp_path):
     assert all("nii.gz" in c.error for c in made if c.status == "failed")
     assert sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz")) == ["good.nii.gz"]
     progress = [(e.done, e.total, e.unit) for e in events if e.what == "progress"]
-    assert progress == [(float(i), 4.0, "case") for i in range(5)]
+    assert progress == [(done, 4.0, "case") for done in (0.0, 1.0, 1.99, 2.0, 3.0, 4.0)]
     assert sum(e.what == "warning" for e in events) == 3
 
 
@@ -274,17 +276,29 @@ class TestAgain:
         assert len(trace["model"]) == 64 and len(trace["inputs"][0]) == 64 and trace["tta"] == "auto"
 
 
-def test_an_interruption_keeps_what_is_done(exclusive, tmp_path):
+@pytest.mark.parametrize("moment", [1.0, 1.5])
+def test_an_interruption_keeps_what_is_done(exclusive, tmp_path, moment):
     for name in "ab":
-        write_nifti(tmp_path / f"{name}.nii.gz", blocks())
+        write_nifti(tmp_path / f"{name}.nii.gz", blocks((20, 16, 60)))
 
     def stop(event):
-        if event.done == 1:
+        if event.done >= moment:
             raise Interrupted("signal")
 
     with pytest.raises(Interrupted):
         predict(exclusive, [case("a"), case("b")], tmp_path, tmp_path / "out", CPU, notify=stop)
     assert [path.name for path in (tmp_path / "out").glob("*.nii.gz")] == ["a.nii.gz"]
+    assert [path.name for path in (tmp_path / "out" / "provenance").glob("*.json")] == ["a.json"]
+
+
+def test_a_large_image_tells_how_far_it_is(exclusive, tmp_path, monkeypatch):
+    monkeypatch.setitem(infer.VOXELS_PER_BATCH, "cpu", 16**3)
+    write_nifti(tmp_path / "a.nii.gz", blocks((20, 16, 60)))
+    events = []
+    predict(exclusive, [case("a")], tmp_path, tmp_path / "out", CPU, notify=events.append)
+    done = [event.done for event in events if event.what == "progress"]
+    assert done == sorted(done) and len(done) > 10 and done[-2:] == [0.99, 1.0]
+    assert [event.detail for event in events[:2]] == ["a", f"a, {done[1]:.0%}"]
 
 
 def test_what_a_crash_left_of_a_case_is_no_strangers_file(exclusive, tmp_path):

@@ -5,7 +5,8 @@ import numpy as np
 from PIL import Image
 
 from autoseg.contracts import Case, Label, LabelSet
-from autoseg.stages.predict import Options, predict
+from autoseg.predicted_files import Options
+from autoseg.stages.predict import predict
 from autoseg.workspace import ModelFolder
 from tests.made import nifti, noise
 from tests.model import tiny

@@ -6,7 +6,8 @@ import pytest
 
 from autoseg import model
 from autoseg.contracts import Case
-from autoseg.stages.predict import Options, predict
+from autoseg.predicted_files import Options
+from autoseg.stages.predict import predict
 from autoseg.workspace import ModelFolder
 from tests.made import nifti
 from tests.model import tiny

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from autoseg.contracts import Case
-from autoseg.stages.predict import Options, predict
+from autoseg.predicted_files import Options
+from autoseg.stages.predict import predict
 from autoseg.workspace import ModelFolder
 from tests.model import tiny
 from tests.stages.test_predict import blocks
