@@ -56,14 +56,31 @@ def split(name: str) -> tuple[str, int | None]:
 def group(files: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Named files by case, each case's channels in order; names without a channel number are cases of one file.
 
+    A file whose number is none of those of the cases with as many files is not the channel that its place in the order
+    would make it; it is left out, so that its case lacks one.
+
     >>> group({"a_0001": "a_0001.png", "a_0000": "a_0000.png", "b": "b.png"})
     {'a': ('a_0000.png', 'a_0001.png'), 'b': ('b.png',)}
+    >>> group({f"{name}.png": f"{name}.png" for name in ("a", "b")})
+    {'a.png': ('a.png',), 'b.png': ('b.png',)}
+    >>> group({name: name for name in ("a_0000", "a_0001", "b_0000", "b_0001", "c_0000", "c_0002")})
+    {'a': ('a_0000', 'a_0001'), 'b': ('b_0000', 'b_0001'), 'c': ('c_0000',)}
     """
     cases: dict[str, list[tuple[int, str]]] = {}
     for name, file in files.items():
         case, channel = split(name)
         cases.setdefault(case, []).append((channel or 0, file))
-    return {case: tuple(file for _, file in sorted(members)) for case, members in sorted(cases.items())}
+    usual: dict[int, frozenset[int]] = {}
+    if numbered(files):
+        counted = Counter(frozenset(channel for channel, _ in members) for members in cases.values())
+        usual = {len(channels): channels for channels, _ in reversed(counted.most_common())}
+    return {case: tuple(file for _, file in _among(usual, sorted(members))) for case, members in sorted(cases.items())}
+
+
+def _among(usual: Mapping[int, frozenset[int]], members: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Those with a channel that is usual where there are so many."""
+    channels = usual.get(len(members))
+    return members if channels is None else [member for member in members if member[0] in channels]
 
 
 def single(files: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

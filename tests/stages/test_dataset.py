@@ -418,6 +418,19 @@ def test_a_missing_channel_quarantines_the_case(tmp_path, out):
     assert (found.verdict, "expected 2" in found.reason) == ("quarantined", True)
 
 
+@pytest.mark.fault(
+    39,
+    "a case whose files have other channel numbers than the rest",
+    "never taken for the channel missing; quarantined",
+)
+def test_another_channel_does_not_stand_in_for_a_missing_one(tmp_path, out):
+    write_nnunet(tmp_path, 6, channels=2)
+    image = tmp_path / "imagesTr" / "phantom_003_0001.nii.gz"
+    image.rename(image.with_name("phantom_003_0002.nii.gz"))
+    found = entry(run(tmp_path, out), "phantom_003")
+    assert (found.verdict, "expected 2" in found.reason) == ("quarantined", True)
+
+
 def test_an_odd_number_of_channels_is_quarantined_by_majority(source, out):
     nifti(source / "images" / "case_4.nii.gz", np.stack([noise(), noise(1)], -1))
     assert "expected 1" in entry(run(source, out, axis4="channel"), "case_4").reason
