@@ -38,6 +38,8 @@ def trained(side: Side, setup: Setup, tuned: Tuned, variation: Variation, seed: 
     work = side.out / f"{variation.name}-seed{seed}"
     model = side.train(setup, variation.configuration, counted(side.minutes, step_s), seed, work)
     training, network = variation.configuration.training, variation.configuration.network
+    plain = score(side.task, side.data, work / "plain", work / "references")
+    mirrored = score(side.task, side.data, work / "mirrored", work / "references") if model.mirrored else None
     return Cell(
         task=side.task.name,
         contender=variation.name,
@@ -60,11 +62,12 @@ def trained(side: Side, setup: Setup, tuned: Tuned, variation: Variation, seed: 
             precision=training.precision,
             optimizer=training.optimizer,
             iteration_s_when_tuned=f"{step_s:.4f}",
-            mirrored_prediction=False,
+            mirrored_prediction=f"axes {training.augmentation.mirror_axes}" if mirrored else "none",
             hours_planned_for=f"{setup.budget.hours or 0.0:.4f}",
         ),
         changed=variation.changed,
-        scores=score(side.task, side.data, work / "masks", work / "references"),
+        scores=mirrored or plain,
+        scores_without_mirroring=plain if mirrored else None,
     )
 
 

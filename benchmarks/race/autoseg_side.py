@@ -117,15 +117,35 @@ class Side:
             configuration: What to train: as planned, or changed in what needs no other preparation.
             steps: All of its schedule.
             seed: Of weights, sampling and augmentation.
-            work: Gets the job's folder, where one that was killed goes on, and ``masks/``.
+            work: Gets the job's folder, where one that was killed goes on, and what ``masks`` makes of it.
         """
-        shutil.rmtree(work / "masks", ignore_errors=True)
         counted = configuration.training.model_copy(update={"seconds": None, "steps": steps})
         job = self._job(setup, configuration.model_copy(update={"training": counted}), seed)
         model = train.train(job, self.workspace.prepared, JobFolder(work / "job"))
         train.clean(JobFolder(work / "job"))
-        self._write_masks(setup, model, JobFolder(work / "job"), work / "masks")
+        self.masks(setup, model, work)
         return model
+
+    def masks(self, setup: Setup, model: TrainedModel, work: Path) -> None:
+        """What a job predicted of its validation cases, as files on the grids of their images.
+
+        They go into ``plain/`` and, where the job also predicted with mirrored copies, ``mirrored/``.
+        """
+        labels = setup.dataset.labels
+        for name in ("plain", "mirrored") if model.mirrored else ("plain",):
+            shutil.rmtree(work / name, ignore_errors=True)
+            (work / name).mkdir()
+            for case in model.out_of_fold:
+                scan = records.read(self.workspace.dataset.scan(case), CaseScan)
+                asked = JobFolder(work / "job"), model.configuration, model.fold, case
+                stored = read_job(*asked, mirrored=name == "mirrored")
+                classes = segment(embed(stored, stored.box, labels.kind), labels, scan.spacing_mm)
+                values = file_values(place(classes, stored.box, scan.shape), labels)
+                image = self.data / self.task.folder / setup.dataset.case(case).images[0]
+                volume = formats.read(image)
+                turn = canonicalize(volume.array, volume.grid)[2]
+                in_file_order = np.ascontiguousarray(restore(values[None], turn)[0])
+                formats.write_label(work / name / f"{case}{formats.mask_suffix(image)}", in_file_order, image)
 
     def _decided(self, row: Row) -> Setup:
         dataset, fingerprint, watch = row.planned_on, row.fingerprint, cell.Watch()
@@ -147,21 +167,6 @@ class Side:
         if set(job.training) != set(self.task.training) or set(job.validation) != set(self.task.validation):
             raise SystemExit(f"{self.task.folder}: autoseg leaves out cases that the peer uses; see {self.out}")
         return job
-
-    def _write_masks(self, setup: Setup, model: TrainedModel, folder: JobFolder, out: Path) -> None:
-        """What the job predicted of its validation cases, as files on the grid of their images."""
-        out.mkdir(parents=True)
-        labels = setup.dataset.labels
-        for case in model.out_of_fold:
-            scan = records.read(self.workspace.dataset.scan(case), CaseScan)
-            stored = read_job(folder, model.configuration, model.fold, case)
-            classes = segment(embed(stored, stored.box, labels.kind), labels, scan.spacing_mm)
-            values = file_values(place(classes, stored.box, scan.shape), labels)
-            image = self.data / self.task.folder / setup.dataset.case(case).images[0]
-            volume = formats.read(image)
-            turn = canonicalize(volume.array, volume.grid)[2]
-            in_file_order = np.ascontiguousarray(restore(values[None], turn)[0])
-            formats.write_label(out / f"{case}{formats.mask_suffix(image)}", in_file_order, image)
 
 
 def _planned(fingerprint: Fingerprint, measured: Budget, folds: int, seconds: float) -> tuple[Budget, Plan]:

@@ -53,10 +53,14 @@ def lines(cells: Sequence[Cell], first: str = OURS) -> list[Line]:
     for name in sorted({cell.contender for cell in cells}, key=lambda name: (name != first, name)):
         own = tuple(cell for cell in cells if cell.contender == name)
         found.append(Line(name, own, tuple(cell.scores for cell in own)))
-        plain = [cell.scores_without_mirroring for cell in own]
-        if all(plain):
-            found.append(Line(f"{name}, no mirroring", own, tuple(scores for scores in plain if scores)))
     return found
+
+
+def with_plain(line: Line) -> list[Line]:
+    """A row and, where all its cells also predicted without mirroring, the row of that."""
+    plain = [cell.scores_without_mirroring for cell in line.cells]
+    known = tuple(scores for scores in plain if scores is not None)
+    return [line, Line(f"{line.name}, no mirroring", line.cells, known)] if len(known) == len(plain) else [line]
 
 
 def gain(ours: Line, other: Line, only: Iterable[int] | None = None) -> Estimate | None:
@@ -73,7 +77,7 @@ def gain(ours: Line, other: Line, only: Iterable[int] | None = None) -> Estimate
 
 def table(cells: Sequence[Cell]) -> str:
     """Markdown of one task and time."""
-    rows = lines(cells)
+    rows = [row for line in lines(cells) for row in with_plain(line)]
     ours = next((row for row in rows if row.name == OURS), None)
     peers = [row for row in rows if row.cells[0].contender != OURS]
     best = max(peers, key=lambda row: row.dice.value or 0.0, default=None)
