@@ -11,12 +11,9 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from autoseg import finetuning, records
 from autoseg.contracts import (
-    CaseScan,
     Dataset,
     Model,
-    PlanSearch,
     Prediction,
     Prepared,
     Report,
@@ -25,30 +22,25 @@ from autoseg.contracts import (
     TrainedModel,
     Validation,
 )
-from autoseg.events import Event, Notify, silent
-from autoseg.finetuning import Start
+from autoseg.events import Notify, silent
 from autoseg.layouts import folder_of
-from autoseg.page import wording
-from autoseg.row import calibration, deployment, opening, results, resume, search_time
+from autoseg.row import deployment, opening, results, resume
 from autoseg.row.journal import Journal
 from autoseg.row.keeping import Keeper, Redo
 from autoseg.row.looking import look
 from autoseg.row.mending import forget_broken
-from autoseg.row.partial_training import Searched
-from autoseg.row.search import search
+from autoseg.row.planning import Planning
 from autoseg.row.training import Training
 from autoseg.selection.store import Store, mirrored_by
 from autoseg.stages import (
     crossvalidate,
-    fingerprint,
-    plan,
     preprocess,
     report,
     select,
 )
-from autoseg.stages.report import Comparison, OverlayInput, RunRecords
+from autoseg.stages.report import RunRecords
 from autoseg.workspace import Workspace, hold
-from planners.contracts import Budget, Fingerprint, Plan, StageRecord, Wishes
+from planners.contracts import Fingerprint, Plan
 
 __all__ = ["Redo", "Row", "opened", "run"]
 
@@ -121,109 +113,24 @@ class Row:
         return look(self.source, self.workspace, self.settings, self._keeper, self._journal)
 
     @cached_property
-    def planned_on(self) -> Dataset:
-        """The dataset without its hold-out: all that planning may depend on."""
-        return opening.without_holdout(self.dataset)
+    def planning(self) -> Planning:
+        """From the dataset to the plan."""
+        return Planning(self.workspace, self.settings, self._keeper, self._journal, self.dataset)
 
-    @cached_property
+    @property
     def fingerprint(self) -> Fingerprint:
         """What planning must know of the data."""
-        return self._keeper.kept(
-            "fingerprint",
-            Fingerprint,
-            lambda: fingerprint.fingerprint(self.planned_on, self._scans),
-            dataset=self.planned_on,
-        )
-
-    @cached_property
-    def budget(self) -> Budget:
-        """The machine, measured once per run folder."""
-        folds, labels, folder = len(self.planned_on.split.folds), self.dataset.labels, self.workspace.path
-        asked = self.settings, self._wishes
-        return self._keeper.kept(
-            "budget",
-            Budget,
-            lambda: calibration.calibrate(self.fingerprint, labels, *asked, folds, folder, self._journal),
-        )
-
-    @cached_property
-    def start(self) -> Start | None:
-        """The model that training starts from; None: from scratch."""
-        return None if self.settings.init is None else finetuning.read(Path(self.settings.init))
+        return self.planning.fingerprint
 
     @property
-    def _wishes(self) -> Wishes:
-        return opening.wishes(self.settings, self.planned_on, self.start)
-
-    @property
-    def _started_from(self) -> dict[str, StageRecord]:
-        return {} if self.start is None else {"init": self.start.record}
-
-    @cached_property
-    def planned(self) -> Plan:
-        """All choices that rules can make, with their reasons."""
-        asked = self.settings.planner, self._wishes
-        made = self._keeper.kept("plan", Plan, self._by_rules, fingerprint=self.fingerprint, **self._planned_with)
-        if self.start is not None:
-            self._journal(Event(stage="plan", what="warning", detail=self.start.told(self.planned_on)))
-        for edit in plan.edits(made, self.fingerprint, self._budget_to_plan, *asked):
-            self._journal(Event(stage="plan", what="warning", detail=f"not as planner chose: {edit}"))
-        names = ", ".join(configuration.name for configuration in made.configurations)
-        detail = f"{names}; the whole run is predicted to take {wording.duration(3600 * made.predicted_hours)}"
-        self._journal(Event(stage="plan", what="note", detail=detail))
-        return made
-
-    def _by_rules(self) -> Plan:
-        with search_time.sharing_hours(self.settings):
-            return plan.plan(self.fingerprint, self._budget_to_plan, self.settings.planner, self._wishes)
-
-    @property
-    def _planned_with(self) -> dict[str, StageRecord]:
-        return {"budget": self._budget_to_plan} | self._started_from
-
-    @property
-    def _budget_to_plan(self) -> Budget:
-        return search_time.left_to_plan(self.budget, self.settings)
-
-    @cached_property
-    def search(self) -> PlanSearch | None:
-        """Variants of the plan that were tried, and what was chosen; None where no search was asked for."""
-        if not self.settings.search:
-            return None
-        divided = opening.divided(self.dataset, self._scans, self.planned.folds)
-        about = Searched(
-            self.planned,
-            self.fingerprint,
-            self._budget_to_plan,
-            self._wishes,
-            opening.without_holdout(divided),
-            self.start,
-        )
-        made = self._keeper.kept(
-            "search",
-            PlanSearch,
-            lambda: search(about, self.workspace, self.settings, self._journal),
-            dataset=about.dataset,
-            fingerprint=self.fingerprint,
-            plan=self.planned,
-            **self._planned_with,
-        )
-        self._journal(Event(stage="search", what="note", detail=made.because))
-        return made
-
-    @property
-    def _searched(self) -> dict[str, StageRecord]:
-        return {} if self.search is None else {"search": self.search}
-
-    @cached_property
     def plan(self) -> Plan:
-        """What is trained: the plan of the rules, or the variant of it that a search chose."""
-        return self.planned if self.search is None else self.search.plan
+        """All choices, with their reasons: those of rules, or of the variant that a search found better."""
+        return self.planning.plan
 
     @cached_property
     def divided(self) -> Dataset:
         """The dataset in as many folds as the plan found hours for."""
-        return opening.divided(self.dataset, self._scans, self.plan.folds)
+        return opening.divided(self.dataset, self.planning.scans, self.plan.folds)
 
     @cached_property
     def development(self) -> Dataset:
@@ -251,16 +158,16 @@ class Row:
     @cached_property
     def training(self) -> Training:
         """The jobs, for those who want one only."""
-        parents = {"plan": self.plan, "preprocess": self.preprocess} | self._started_from
+        parents = {"plan": self.plan, "preprocess": self.preprocess} | self.planning.started_from
         return Training(
             self.workspace,
             self.settings,
             self._journal,
             self.plan,
-            self.budget,
+            self.planning.budget,
             self.divided,
             self.preprocess,
-            self.start,
+            self.planning.start,
             resume.parents_of("train", self.settings, **parents),
         )
 
@@ -290,23 +197,23 @@ class Row:
                 self.crossvalidate,
                 self.workspace.trials,
                 seed=self.settings.seed,
-                judged=() if self.search is None else self.search.judged_on,
+                judged=self.planning.judged_on,
                 notify=self._journal,
             ),
             crossvalidate=self.crossvalidate,
-            **self._searched,
+            **self.planning.searched,
         )
 
     @cached_property
     def model(self) -> Model:
         """The deployable model: what ``select`` kept, and nothing of the run folder but that."""
-        made_of = self.development, self._scans, self.fingerprint, self.plan, self.train, self.select
+        made_of = self.development, self.planning.scans, self.fingerprint, self.plan, self.train, self.select
         drafted = deployment.draft(*made_of)
         parents = resume.parents_of("model", self.settings, select=self.select)
         before = resume.stored(self.workspace.model.record, Model)
         if before is not None and before.parents == parents:
             return before
-        return deployment.deploy(drafted, parents, self.workspace, self.budget.device)
+        return deployment.deploy(drafted, parents, self.workspace, self.planning.budget.device)
 
     @cached_property
     def predict(self) -> Prediction:
@@ -315,7 +222,7 @@ class Row:
             "predict",
             Prediction,
             lambda: deployment.predict_rest(
-                self.dataset, folder_of(self.source), self.workspace, self.budget.device, self._journal
+                self.dataset, folder_of(self.source), self.workspace, self.planning.budget.device, self._journal
             ),
             dataset=self.dataset,
             model=self.model,
@@ -327,7 +234,7 @@ class Row:
         every = RunRecords(
             self.divided,
             self.fingerprint,
-            self.budget,
+            self.planning.budget,
             self.plan,
             self.preprocess,
             self.train,
@@ -335,26 +242,19 @@ class Row:
             self.select,
             self.predict,
             name=self.source.name,
-            search=self.search,
+            search=self.planning.search,
         )
         return self._keeper.kept(
             "report",
             Report,
             lambda: report.report(
-                every, self._overlay, self.workspace.page, comparisons=self._comparison, notify=self._journal
+                every,
+                lambda case: results.overlay(case, self.divided, self.select, self.predict, self.workspace),
+                self.workspace.page,
+                comparisons=lambda case: results.comparison(case, self.divided, self.select, self.workspace),
+                notify=self._journal,
             ),
             dataset=self.dataset,
             select=self.select,
             predict=self.predict,
         )
-
-    def _overlay(self, case: str) -> OverlayInput:
-        return results.overlay(case, self.divided, self.select, self.predict, self.workspace)
-
-    def _comparison(self, case: str) -> Comparison:
-        return results.comparison(case, self.divided, self.select, self.workspace)
-
-    @cached_property
-    def _scans(self) -> list[CaseScan]:
-        cases = opening.without_holdout(self.dataset).development
-        return [records.read(self.workspace.dataset.scan(case), CaseScan) for case in cases]

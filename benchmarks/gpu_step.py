@@ -119,14 +119,17 @@ def trained(source: Path, work: Path, device: str, steps: int, peer: Peer) -> Tr
             raise Interrupted("these are enough")
 
     with pipeline.opened(work, source, Settings(device=device, splits=str(peer.task.splits))) as row:
-        made = registry.plan(row.fingerprint, row.budget, "nnunet")
+        made = registry.plan(row.fingerprint, row.planning.budget, "nnunet")
         asked = made.configuration(peer.task.configuration)
         require_same(asked, peer)
-        training = asked.training.model_copy(update={"seconds": None, "precision": row.budget.precision})
+        training = asked.training.model_copy(update={"seconds": None, "precision": row.planning.budget.precision})
         chosen = asked.model_copy(update={"training": training})
         plan = made.model_copy(update={"configurations": (chosen,)})
-        prepared = preprocess.preprocess(row.planned_on, plan, row.workspace.dataset, row.workspace.prepared)
-        job, folder = Job(plan, row.budget, row.planned_on, prepared, chosen.name, FOLD, seed=0), row.workspace.job
+        prepared = preprocess.preprocess(row.planning.planned_on, plan, row.workspace.dataset, row.workspace.prepared)
+        job, folder = (
+            Job(plan, row.planning.budget, row.planning.planned_on, prepared, chosen.name, FOLD, seed=0),
+            row.workspace.job,
+        )
         shutil.rmtree(folder(chosen.name, FOLD).path, ignore_errors=True)
         with contextlib.suppress(Interrupted):
             train.train(job, row.workspace.prepared, folder(chosen.name, FOLD), notify=note)

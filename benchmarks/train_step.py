@@ -53,8 +53,8 @@ Turn = Callable[[int], float]
 def planned(task: Task, data: Path, out: Path) -> tuple[Configuration, Precision]:
     """Our parity planner's configuration, and the precision that a run chooses on this machine."""
     with opened(out, data / task.folder, Settings(device="cpu", splits=str(task.splits))) as row:
-        plan = registry.plan(row.fingerprint, row.budget, "nnunet")
-        return plan.configuration(task.configuration), row.budget.precision
+        plan = registry.plan(row.fingerprint, row.planning.budget, "nnunet")
+        return plan.configuration(task.configuration), row.planning.budget.precision
 
 
 def require_same(ours: Configuration, peer: Peer) -> None:

@@ -117,7 +117,7 @@ def plan(
     asked = options.changed(out, hours, preset, planner, device_gb, configurations, spacing, search)
     with shown() as notify, pipeline.opened(out, settings=asked, redo=_replanning(out, replan), notify=notify) as row:
         made = row.plan
-        tried = dry_runs(made, row.dataset.labels, row.budget.device, notify) if verify else ()
+        tried = dry_runs(made, row.dataset.labels, row.planning.budget.device, notify) if verify else ()
     if as_json:
         shown_records = tried if verify else (made,)
         typer.echo("\n".join(record.model_dump_json(indent=None if verify else 1) for record in shown_records))

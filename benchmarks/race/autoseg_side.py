@@ -148,8 +148,8 @@ class Side:
                 formats.write_label(work / name / f"{case}{formats.mask_suffix(image)}", in_file_order, image)
 
     def _decided(self, row: Row) -> Setup:
-        dataset, fingerprint, watch = row.planned_on, row.fingerprint, cell.Watch()
-        budget, plan = _planned(fingerprint, row.budget, len(dataset.split.folds), 60 * self.minutes)
+        dataset, fingerprint, watch = row.planning.planned_on, row.fingerprint, cell.Watch()
+        budget, plan = _planned(fingerprint, row.planning.budget, len(dataset.split.folds), 60 * self.minutes)
         share = watch.others_share()
         prepared = preprocess.preprocess(dataset, plan, self.workspace.dataset, self.workspace.prepared)
         return Setup(dataset=dataset, budget=budget, plan=plan, prepared=prepared, others_share=share)

@@ -28,17 +28,18 @@ def opened(source, tmp_path_factory):
     """A run folder that is planned, without a search."""
     out = quick.prepare(tmp_path_factory.mktemp("searched") / "out")
     with pipeline.opened(out, source, quick.SETTINGS) as row:
-        assert row.planned
+        assert row.planning.planned
         yield row
 
 
 def search(row, workspace: Workspace, notify=silent) -> PlanSearch:
     """Two variants; a wider one, and larger patches, do not fit the memory and take no place."""
-    one = row.planned.configurations[0]
+    planned = row.planning.planned
+    one = planned.configurations[0]
     enough = int(one.cost.memory_bytes / USABLE_SHARE["cpu"]) + 2
-    budget = row.budget.model_copy(update={"memory_bytes": enough})
+    budget = row.planning.budget.model_copy(update={"memory_bytes": enough})
     settings = row.settings.model_copy(update={"search": 2})
-    about = Searched(row.planned, row.fingerprint, budget, settings.wishes, row.development)
+    about = Searched(planned, row.fingerprint, budget, settings.wishes, row.development)
     trial_s = (STEPS + 0.5) * one.cost.step_s
     return choose(Trials(workspace, settings, notify, about, trial_s), Extent(2, trial_s, 0.0))
 
@@ -87,7 +88,7 @@ def _check(made: PlanSearch, workspace: Workspace, row) -> None:
     assert made.refused == (wider, larger)
     assert "GB may be used" in wider.cause
     assert wider.plan is None
-    assert plan.plan == records.digest(row.planned) != variant.plan
+    assert plan.plan == records.digest(row.planning.planned) != variant.plan
     assert set(made.judged_on) == set(row.development.split.folds[0])
     assert {rung.cases for rung in plan.rungs} == {len(made.judged_on)}
     chosen = made.trials[made.chosen]
@@ -114,8 +115,8 @@ def test_a_training_that_fails_keeps_its_cause_and_is_not_tried_again(opened, tm
 
 
 def test_without_a_search_nothing_of_it_is_written(opened):
-    assert opened.search is None
-    assert opened.plan is opened.planned
+    assert opened.planning.search is None
+    assert opened.plan is opened.planning.planned
     assert not opened.workspace.record("search").exists()
     assert not any("search" in parent.name for parent in opened.plan.parents)
 
@@ -125,28 +126,30 @@ def test_a_search_takes_its_share_of_the_hours_and_another_number_asks_for_repla
     out = quick.prepare(tmp_path / "out", asked)
     with pipeline.opened(out, source, asked) as row:
         assert row.plan.predicted_hours <= (1 - SHARE) * 0.1
-        assert row.search.trials == ()
-        assert "time is too short" in row.search.because
+        assert row.planning.search.trials == ()
+        assert "time is too short" in row.planning.search.because
         assert records.digest(row.plan) == records.digest(records.read(row.workspace.record("plan"), Plan))
     with pipeline.opened(out, source, asked.model_copy(update={"search": 4})) as row:
-        assert row.search.asked == 4
+        assert row.planning.search.asked == 4
     Workspace(out).folder("search").mkdir()
     another = asked.model_copy(update={"search": 5})
     with pytest.raises(ChangedInputs, match="--search: 4 -> 5"), pipeline.opened(out, source, another):
         pass
     with pipeline.opened(out, source, another, redo="all") as row:
-        assert row.search.asked == 5
+        assert row.planning.search.asked == 5
 
 
 def test_what_a_search_chose_is_what_follows(source, tmp_path):
     asked = quick.SETTINGS.model_copy(update={"hours": 0.1, "search": 3})
     out = quick.prepare(tmp_path / "out", asked)
     with pipeline.opened(out, source, asked) as row:
-        variant = varied(row.planned, Variation(rate=0.3), row.fingerprint, left_to_plan(row.budget, asked))
-        records.write(row.workspace.record("search"), row.search.model_copy(update={"plan": variant}))
+        variant = varied(
+            row.planning.planned, Variation(rate=0.3), row.fingerprint, left_to_plan(row.planning.budget, asked)
+        )
+        records.write(row.workspace.record("search"), row.planning.search.model_copy(update={"plan": variant}))
     with pipeline.opened(out, source, asked) as row:
         assert row.plan == variant
-        assert records.digest(row.planned) != records.digest(variant)
+        assert records.digest(row.planning.planned) != records.digest(variant)
         assert Parent(name="plan", digest=records.digest(variant)) in row.training.parents
     stages = [stage.stage for stage in status(out).stages]
     assert stages[stages.index("plan") + 1] == "search"
@@ -166,7 +169,7 @@ def test_a_number_of_variants_that_cannot_be_is_refused():
 
 
 def test_as_many_variants_are_tried_as_the_hours_hold(opened):
-    one = opened.planned.configurations[0]
+    one = opened.planning.planned.configurations[0]
     one = one.model_copy(update={"cost": one.cost.model_copy(update={"step_s": 0.1, "fold_training_s": 600.0})})
     assert extent(8, one, 4, None).trial_s == 600.0
     few, many = extent(8, one, 4, 0.065), extent(8, one, 4, 0.5)
@@ -179,7 +182,8 @@ def test_as_many_variants_are_tried_as_the_hours_hold(opened):
 
 def test_a_variation_that_trains_what_another_trains_is_refused(opened, tmp_path):
     """Larger patches than the images there are change nothing, whatever else is varied beside them."""
-    about = Searched(opened.planned, opened.fingerprint, opened.budget, opened.settings.wishes, opened.development)
+    made = opened.planning
+    about = Searched(made.planned, made.fingerprint, made.budget, opened.settings.wishes, opened.development)
     settings = opened.settings.model_copy(update={"search": 2})
     trials = Trials(folder(opened, tmp_path / "same"), settings, silent, about, 1.0)
     assert trials.refuses(Variation()) == ""
