@@ -32,12 +32,7 @@ from autoseg.row.mending import forget_broken
 from autoseg.row.planning import Planning
 from autoseg.row.training import Training
 from autoseg.selection.store import Store, mirrored_by
-from autoseg.stages import (
-    crossvalidate,
-    preprocess,
-    report,
-    select,
-)
+from autoseg.stages import crossvalidate, preprocess, report, select
 from autoseg.stages.report import RunRecords
 from autoseg.workspace import Workspace, hold
 from planners.contracts import Fingerprint, Plan

@@ -61,18 +61,25 @@ def _augmentation(factor: float) -> Change:
     def change(planned: Configuration) -> Configuration:
         known = planned.training.augmentation
         chances = (name for name in type(known).model_fields if name.endswith("_probability") and "mask" not in name)
-        changes = {name: min(1.0, factor * getattr(known, name)) for name in chances}
-        return _with_training(planned, {"augmentation": known.model_copy(update=changes)})
+        return _with_augmentation(planned, {name: min(1.0, factor * getattr(known, name)) for name in chances})
 
     return change
 
 
+def _augmented(**changes: object) -> Change:
+    """Other values in the augmentation."""
+    return lambda planned: _with_augmentation(planned, changes)
+
+
+def _with_augmentation(planned: Configuration, changes: dict[str, object]) -> Configuration:
+    return _with_training(planned, {"augmentation": planned.training.augmentation.model_copy(update=changes)})
+
+
 def _mirrored(planned: Configuration) -> Configuration:
     """Along all axes; along none, where that is the plan."""
-    known = planned.training.augmentation
     axes = tuple(range(planned.dimension))
-    wanted = () if known.mirror_axes == axes else axes
-    return _with_training(planned, {"augmentation": known.model_copy(update={"mirror_axes": wanted})})
+    wanted = () if planned.training.augmentation.mirror_axes == axes else axes
+    return _with_augmentation(planned, {"mirror_axes": wanted})
 
 
 def _other_batch_dice(planned: Configuration) -> Configuration:
@@ -130,6 +137,8 @@ VARIANTS: dict[str, Change] = {
     "augmentation_none": _augmentation(0.0),
     "augmentation_x0.5": _augmentation(0.5),
     "augmentation_x2": _augmentation(2.0),
+    "scale_wide": _augmented(scale=(0.5, 2.0), scale_probability=0.5),
+    "gamma_wide": _augmented(gamma=(0.4, 2.5), gamma_probability=0.5),
     "mirroring": _mirrored,
     "batch_x0.5": _batch(0.5),
     "batch_x2": _batch(2.0),
