@@ -10,7 +10,6 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -39,114 +38,101 @@ SUM_SHARE = 0.4
 """Of the free memory of a device, that the sums of windows may take; larger ones are added up on the host."""
 
 
-def predict_rows(
-    networks: Sequence[nn.Module],
-    image: NDArray[np.float32],
-    patch_vox: Sequence[int],
-    activation: Activation,
-    mirror_axes: Sequence[int],
-    device: torch.device,
-    precision: Precision,
-    tell: Tell | None = None,
-) -> Iterator[NDArray[np.float32]]:
-    """Mean probabilities of several networks, in pieces along z: only what windows still add to is kept in memory.
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Networks with the same heads, and how they look at an image.
 
-    Args:
-        networks: On ``device`` (``learn.networks.place``); all with the same heads.
-        image: (C, z, y, x), prepared as in training. It may be smaller than the window.
+    Attributes:
+        networks: At least one, on ``device`` (``learn.networks.place``).
         patch_vox: Window (z, y, x), or (y, x) in 2D, where every slice is an image of its own.
         activation: ``softmax`` for exclusive labels, ``sigmoid`` for regions.
-        mirror_axes: Window axes to mirror along; all combinations are averaged. Empty for none.
         device: Where the networks are.
         precision: Of the convolutions.
-        tell: Called after each batch of windows; what it raises ends the work.
-
-    Yields:
-        (heads, n, y, x) float32 from 0 to 1, C-contiguous, in their order.
-
-    Raises:
-        DataError: The networks give something that is no number, which would look like background.
-        DoesNotFit: There is no memory for a single window at a time.
     """
-    window = tuple(patch_vox)
-    padded, inside = pad(torch.from_numpy(np.require(image, np.float32, ["C", "W"])), window)
-    flips = [f for n in range(len(mirror_axes) + 1) for f in itertools.combinations(mirror_axes, n)]
-    for network in networks:
-        network.eval()
-    mean = partial(_numbers, networks, flips=flips, activation=activation, precision=precision)
-    sums, todo = Sums(window, padded.shape[1:], inside), places(padded.shape[1:], window)
-    total = len(todo)
-    way = _Way(device, max(1, VOXELS_PER_BATCH.get(device.type, 1_000_000) // math.prod(window)))
-    while todo:
-        closed = sums.closed(todo[0][0])
+
+    networks: Sequence[nn.Module]
+    patch_vox: Sequence[int]
+    activation: Activation
+    device: torch.device
+    precision: Precision
+
+    def rows(
+        self, image: NDArray[np.float32], mirror_axes: Sequence[int] = (), tell: Tell | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """Mean probabilities, in pieces along z: only what windows still add to is kept in memory.
+
+        Args:
+            image: (C, z, y, x), prepared as in training. It may be smaller than the window.
+            mirror_axes: Window axes to mirror along; all combinations are averaged. Empty for none.
+            tell: Called after each batch of windows; what it raises ends the work.
+
+        Yields:
+            (heads, n, y, x) float32 from 0 to 1, C-contiguous, in their order.
+
+        Raises:
+            DataError: The networks give something that is no number, which would look like background.
+            DoesNotFit: There is no memory for a single window at a time.
+        """
+        window = tuple(self.patch_vox)
+        padded, inside = pad(torch.from_numpy(np.require(image, np.float32, ["C", "W"])), window)
+        flips = [flip for n in range(len(mirror_axes) + 1) for flip in itertools.combinations(mirror_axes, n)]
+        for network in self.networks:
+            network.eval()
+        sums, todo = Sums(window, padded.shape[1:], inside), places(padded.shape[1:], window)
+        total = len(todo)
+        way = _Way(self.device, max(1, VOXELS_PER_BATCH.get(self.device.type, 1_000_000) // math.prod(window)))
+        while todo:
+            closed = sums.closed(todo[0][0])
+            if closed is not None:
+                yield closed
+            now = todo[: together(way.most, len(todo))]
+            try:
+                patches = send(torch.stack([cut(padded, place, window) for place in now]), self.device)
+                sums.add(now, self._weighted(patches, flips), way.home)
+            except (RuntimeError, MemoryError) as error:
+                if not memory.exhausted(error):
+                    raise
+                thriftier = way.thriftier()
+                if thriftier is None:
+                    raise DoesNotFit(_too_large(padded, window, self.device)) from error
+                way = thriftier
+            else:
+                todo = todo[len(now) :]
+                if tell is not None:
+                    tell(1.0 - len(todo) / total)
+                continue
+            # Outside the handler: inside, the error's traceback would still hold the tensors that did not fit.
+            memory.give_back(self.device)
+        closed = sums.closed(padded.shape[1])
         if closed is not None:
             yield closed
-        now = todo[: together(way.most, len(todo))]
-        try:
-            patches = send(torch.stack([cut(padded, place, window) for place in now]), device)
-            sums.add(now, _weighted(mean, patches, window), way.home)
-        except (RuntimeError, MemoryError) as error:
-            if not memory.exhausted(error):
-                raise
-            thriftier = way.thriftier()
-            if thriftier is None:
-                raise DoesNotFit(_too_large(padded, window, device)) from error
-            way = thriftier
-        else:
-            todo = todo[len(now) :]
-            if tell is not None:
-                tell(1.0 - len(todo) / total)
-            continue
-        # Outside the handler: inside, the error's traceback would still hold the tensors that did not fit.
-        memory.give_back(device)
-    closed = sums.closed(padded.shape[1])
-    if closed is not None:
-        yield closed
 
+    @torch.inference_mode()
+    def _weighted(self, patches: Tensor, flips: Sequence[tuple[int, ...]]) -> Tensor:
+        """Probabilities that are numbers, times their weight in the window."""
+        for tried in dict.fromkeys((self.precision, "fp32")):  # a smaller range overflows where an image is extreme
+            mean = self._probabilities(patches, flips, tried)
+            if bool(torch.isfinite(mean.sum())):
+                return mean.mul_(gaussian(tuple(self.patch_vox)).to(patches.device))
+        raise DataError(
+            "the networks make something of this image that is no number; check its values, which may be absurd, "
+            "or try another device"
+        )
 
-@torch.inference_mode()
-def _weighted(mean: Callable[[Tensor], Tensor], patches: Tensor, window: tuple[int, ...]) -> Tensor:
-    return mean(patches).mul_(gaussian(window).to(patches.device))
-
-
-def _numbers(
-    networks: Sequence[nn.Module],
-    patches: Tensor,
-    flips: Sequence[tuple[int, ...]],
-    activation: Activation,
-    precision: Precision,
-) -> Tensor:
-    """``_probabilities`` that are numbers: a precision of smaller range overflows where an image is extreme."""
-    for tried in dict.fromkeys((precision, "fp32")):
-        mean = _probabilities(networks, patches, flips, activation, tried)
-        if bool(torch.isfinite(mean.sum())):
-            return mean
-    raise DataError(
-        "the networks make something of this image that is no number; check its values, which may be absurd, "
-        "or try another device"
-    )
-
-
-def _probabilities(
-    networks: Sequence[nn.Module],
-    patches: Tensor,
-    flips: Sequence[tuple[int, ...]],
-    activation: Activation,
-    precision: Precision,
-) -> Tensor:
-    """Mean over networks and mirrored copies, (B, heads, *window) float32."""
-    mean: Tensor | None = None
-    for network, flip in itertools.product(networks, flips):
-        axes = [2 + axis for axis in flip]
-        seen = patches.flip(axes) if axes else patches
-        with autocast(patches.device, precision):
-            logits = network(seen.contiguous(memory_format=layout_of(network.parameters())))
-        logits = logits.float().flip(axes) if axes else logits.float()
-        one = torch.softmax(logits, dim=1) if activation == "softmax" else torch.sigmoid(logits)
-        mean = one if mean is None else mean.add_(one)
-    if mean is None:
-        raise ValueError("no networks to predict with")
-    return mean.div_(len(networks) * len(flips))
+    def _probabilities(self, patches: Tensor, flips: Sequence[tuple[int, ...]], precision: Precision) -> Tensor:
+        """Mean over networks and mirrored copies, (B, heads, *window) float32."""
+        mean: Tensor | None = None
+        for network, flip in itertools.product(self.networks, flips):
+            axes = [2 + axis for axis in flip]
+            seen = patches.flip(axes) if axes else patches
+            with autocast(patches.device, precision):
+                logits = network(seen.contiguous(memory_format=layout_of(network.parameters())))
+            logits = logits.float().flip(axes) if axes else logits.float()
+            one = torch.softmax(logits, dim=1) if self.activation == "softmax" else torch.sigmoid(logits)
+            mean = one if mean is None else mean.add_(one)
+        if mean is None:
+            raise ValueError("no networks to predict with")
+        return mean.div_(len(self.networks) * len(flips))
 
 
 # ---------------------------------------------------------------------------------------------------------- memory

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from autoseg.contracts import LabelSet
-from autoseg.learn.infer import Tell, predict_rows
+from autoseg.learn.infer import Ensemble, Tell
 from autoseg.learn.precision import computes_right
 from autoseg.volumes.labels import Classes, one_hot
 from autoseg.volumes.pieces import Heads, Track
@@ -49,16 +49,14 @@ class MemberPrediction:
             masks = one_hot(prepare_labels(self.before, geometry), self.labels.members)
             prepared = np.concatenate((prepared, masks))
         training = self.configuration.training
-        return predict_rows(
+        ensemble = Ensemble(
             self.networks,
-            prepared,
             training.patch_vox,
             "softmax" if self.labels.kind == "exclusive" else "sigmoid",
-            training.augmentation.mirror_axes if mirror else (),
             self.device,
             precision_on(self.device, training.precision),
-            tell,
         )
+        return ensemble.rows(prepared, training.augmentation.mirror_axes if mirror else (), tell)
 
     def track(self, rows: Iterable[Heads]) -> Track:
         """Rows of the prepared grid on the image's grid."""

@@ -33,7 +33,8 @@ from autoseg.events import Event, Notify, silent
 from autoseg.job import Job
 from autoseg.job_cases import JobCases
 from autoseg.learn import device as devices
-from autoseg.learn import infer, loop, memory, networks
+from autoseg.learn import loop, memory, networks
+from autoseg.learn.infer import Ensemble
 from autoseg.learn.monitor import Score
 from autoseg.learn.team import ALONE, Team
 from autoseg.outoffold import write_pieces
@@ -216,12 +217,11 @@ def _rows(
 ) -> Iterator[NDArray[np.float32]]:
     """Probabilities of one case on its prepared grid, in pieces (H, n, y, x) along the first axis."""
     schedule = cases.job.schedule
-    return infer.predict_rows(
+    alone = Ensemble(
         [network],
-        cases.image(case),
         schedule.patch_vox,
         "softmax" if cases.job.exclusive else "sigmoid",
-        schedule.augmentation.mirror_axes if mirrored else (),
         device,
         schedule.precision,
     )
+    return alone.rows(cases.image(case), schedule.augmentation.mirror_axes if mirrored else ())

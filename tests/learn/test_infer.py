@@ -5,7 +5,7 @@ from torch import nn
 
 from autoseg.errors import DataError, DoesNotFit
 from autoseg.learn import infer, networks
-from autoseg.learn.infer import predict_rows
+from autoseg.learn.infer import Ensemble
 from autoseg.learn.windows import gaussian, starts
 from tests.learn.tiny import network_plan, predict_volume
 
@@ -166,7 +166,7 @@ def test_rows_come_as_soon_as_no_window_adds_to_them(monkeypatch, patch, most_ro
     monkeypatch.setitem(infer.VOXELS_PER_BATCH, "cpu", 4 * 64)
     network = networks.place(networks.build(network_plan(len(patch))), CPU, len(patch))
     image = np.random.default_rng(0).normal(size=(1, 40, 10, 11)).astype(np.float32)
-    pieces = list(predict_rows([network], image, patch, "softmax", (0,), CPU, "fp32"))
+    pieces = list(Ensemble([network], patch, "softmax", CPU, "fp32").rows(image, (0,)))
     assert max(piece.shape[1] for piece in pieces) <= most_rows
     monkeypatch.setitem(infer.VOXELS_PER_BATCH, "cpu", 10**9)
     whole = predict_volume([network], image, patch, "softmax", (0,), CPU, "fp32")

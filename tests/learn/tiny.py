@@ -3,7 +3,7 @@
 import numpy as np
 
 from autoseg.learn.cases import CaseSource
-from autoseg.learn.infer import predict_rows
+from autoseg.learn.infer import Ensemble
 from planners.contracts import Augmentation, NetworkPlan, TrainingPlan
 
 STILL = Augmentation(
@@ -65,6 +65,7 @@ def source(cases=4, members=((1,),), ignore_index=None, shape=(12, 12, 12)):
     return CaseSource(tuple(arrays), arrays.__getitem__, members, ignore_index)
 
 
-def predict_volume(*asked) -> np.ndarray:
-    """All that ``predict_rows`` says of an image, (H, z, y, x)."""
-    return np.concatenate(list(predict_rows(*asked)), axis=1)
+def predict_volume(networks, image, patch_vox, activation, mirror_axes, device, precision) -> np.ndarray:
+    """All that an ensemble says of an image, (H, z, y, x)."""
+    ensemble = Ensemble(networks, patch_vox, activation, device, precision)
+    return np.concatenate(list(ensemble.rows(image, mirror_axes)), axis=1)
