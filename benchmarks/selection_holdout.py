@@ -6,9 +6,10 @@ RUN is a finished run folder with a hold-out (``autoseg run FOLDER RUN --holdout
 choice of nnU-Net's procedure and the default (the best single configuration) are deployed from the same networks, each
 as the mean of its fold models, and scored on whole volumes of the hold-out; intervals are paired over subjects.
 
-The second table shows what it means that choices are fitted on outputs of single fold models and deployed on their
-mean, which is flatter: the best candidate with biases, its biases acting more and less strongly, by every fold model
-alone (averaged over them) and by their mean.
+Choices are fitted on outputs of single fold models and deployed on their mean, which is steadier and flatter. So each
+choice is also scored with every fold model alone (averaged over them): what a second configuration gains there, the
+mean over folds may have gained already. The second table shows the same for the best candidate with biases, its biases
+acting more and less strongly.
 """
 
 import sys
@@ -69,35 +70,49 @@ def main(run: Path) -> None:
         if row.select.nnunet is None:
             raise SystemExit(f"{run}: nothing was selected there, see select.json")
         holdout = HoldOut(row.dataset, row.workspace.dataset)
-        networks = _deployed(row, None, Path(folder) / "all")
-        _compare(row.select, holdout, networks)
-        _shift(row, holdout, networks, Path(folder))
+        every = _deployed(row, None, Path(folder) / "all")
+        folds = sorted({trained.fold for trained in row.train})
+        singles = [_deployed(row, fold, Path(folder) / str(fold)) for fold in folds]
+        _compare(row.select, holdout, every, singles)
+        _shift(row.select, holdout, every, singles)
 
 
-def _compare(selection: Selection, holdout: HoldOut, networks: SegmentationModel) -> None:
+def _compare(
+    selection: Selection, holdout: HoldOut, every: SegmentationModel, singles: Sequence[SegmentationModel]
+) -> None:
     """What ships beside nnU-Net's choice and the default."""
     choices = _choices(selection)
-    models = {name: _under(networks, choice) for name, choice in choices.items()}
-    tables = {name: holdout.dice(one, [one])[0] for name, one in models.items()}
-    print("| choice | what | hold-out Dice | what ships less this, paired |\n|---|---|---|---|")
-    for name, table in tables.items():
-        own = interval(table, holdout.subjects, seed=0)
-        gain = paired_interval(tables["ships"], table, holdout.subjects, seed=0)
-        less = "" if name == "ships" else _words(gain, "+.4f")
-        print(f"| {name} | {describe(choices[name])} | {_words(own, '.4f')} | {less} |")
+    deployed = {name: _table(holdout, every, choice) for name, choice in choices.items()}
+    alone = {
+        name: np.mean([_table(holdout, one, choice) for one in singles], axis=0) for name, choice in choices.items()
+    }
+    print("| choice | what | hold-out Dice | what ships less this, paired | by single fold models | ships less this |")
+    print("|---" * 6 + "|")
+    for name, choice in choices.items():
+        columns = [describe(choice)]
+        for tables in (deployed, alone):
+            gain = paired_interval(tables["ships"], tables[name], holdout.subjects, seed=0)
+            columns.append(_words(interval(tables[name], holdout.subjects, seed=0), ".4f"))
+            columns.append("" if name == "ships" else _words(gain, "+.4f"))
+        print(f"| {name} | {' | '.join(columns)} |")
 
 
-def _shift(row: Row, holdout: HoldOut, networks: SegmentationModel, folder: Path) -> None:
+def _table(holdout: HoldOut, networks: SegmentationModel, choice: Pipeline) -> Table:
+    chosen = _under(networks, choice)
+    return holdout.dice(chosen, [chosen])[0]
+
+
+def _shift(
+    selection: Selection, holdout: HoldOut, every: SegmentationModel, singles: Sequence[SegmentationModel]
+) -> None:
     """Biases on single models' outputs and on their mean."""
-    biased = [trial for trial in row.select.trials if trial.decision.biases]
+    biased = [trial for trial in selection.trials if trial.decision.biases]
     if not biased:
         print("no candidate has biases: nothing to show of how they act on the mean of several models")
         return
     best = max(biased, key=lambda trial: trial.oof_mean_dice)
-    folds = sorted({trained.fold for trained in row.train})
-    singles = (_deployed(row, fold, folder / str(fold)) for fold in folds)
     alone = np.mean([_by_strength(holdout, one, best) for one in singles], axis=0)
-    together = _by_strength(holdout, networks, best)
+    together = _by_strength(holdout, every, best)
     print(f"\nbiases of: {describe(_pipeline(best))}; hold-out Dice, where they act so many times as strongly")
     print("| outputs | " + " | ".join(f"{strength:g}" for strength in STRENGTHS) + " |")
     print("|---" * (len(STRENGTHS) + 1) + "|")

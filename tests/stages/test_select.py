@@ -83,6 +83,7 @@ def test_two_that_are_blind_in_different_places_are_blended(tmp_path):
     assert selection.oof.mean_dice.value == 1.0
     assert selection.nested_gain.low > 0
     assert "0.5 x 2d + 0.5 x 3d_fullres" in selection.because
+    assert "less of the gain may be left" in selection.because
 
 
 def test_equals_need_no_ensemble(tmp_path):
