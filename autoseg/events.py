@@ -27,6 +27,23 @@ class Event(Record):
     unit: str = ""
     detail: str = ""
 
+    @property
+    def amount(self) -> str:
+        """How much is done, in words.
+
+        >>> Event(stage="predict", done=3, total=9, unit="case").amount
+        '3/9 case'
+        >>> Event(stage="train", done=1, unit="step").amount
+        '1 step'
+        """
+        total = f"/{self.total:.0f}" if self.total else ""
+        return f"{int(self.done)}{total} {self.unit}".rstrip()
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of a known total is done."""
+        return self.done >= self.total > 0
+
 
 Notify = Callable[[Event], None]
 

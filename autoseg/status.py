@@ -109,7 +109,7 @@ def _activity(workspace: Workspace) -> str:
     if last is None:
         return "no event yet"
     event, age = last.event, time.time() - last.time
-    amount = f" {event.done:.0f}/{event.total:.0f} {event.unit}" if event.total else ""
+    amount = f" {event.amount}" if event.unit else ""
     return f"last event {duration(max(0.0, age))} ago: {event.stage}{amount} {event.detail}".rstrip()
 
 

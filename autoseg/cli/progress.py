@@ -57,7 +57,7 @@ class Bars:
             self._tasks[event.stage],
             completed=event.done,
             total=event.total or None,
-            amount=f"{int(event.done)}/{event.total:.0f} {event.unit}",
+            amount=event.amount,
             detail=event.detail,
         )
 
@@ -94,7 +94,7 @@ class Lines:
         with self._lock:
             if event.what != "progress":
                 self._write(f"{event.stage}: {'warning: ' if event.what == 'warning' else ''}{event.detail}")
-            elif event.done >= event.total > 0 or self._due(event.stage):
+            elif event.ended or self._due(event.stage):
                 self._progress(event)
             else:
                 self._held[event.stage] = event
@@ -113,10 +113,8 @@ class Lines:
         self._held.pop(event.stage, None)
         since, done_then = self._first.setdefault(event.stage, (now, event.done))
         self._last[event.stage] = now
-        amount = f"{int(event.done)}/{event.total:.0f} {event.unit}".rstrip()
-        ended = event.done >= event.total > 0
-        eta = "" if ended else _eta(now - since, event.done - done_then, event.total - event.done)
-        self._write(", ".join(part for part in (f"{event.stage}: {amount}", event.detail, eta) if part))
+        eta = _eta(now - since, event.done - done_then, event.total - event.done)
+        self._write(", ".join(part for part in (f"{event.stage}: {event.amount}", event.detail, eta) if part))
 
     @staticmethod
     def _write(text: str) -> None:
@@ -126,7 +124,7 @@ class Lines:
 
 
 def _eta(elapsed_s: float, done: float, left: float) -> str:
-    if done <= 0:
+    if done <= 0 or left <= 0:
         return ""
     seconds = elapsed_s / done * left
     return f"{seconds / 60:.1f} min left" if seconds > 90 else f"{seconds:.0f} s left"

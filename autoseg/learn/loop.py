@@ -42,6 +42,8 @@ __all__ = ["Store", "Task", "Trained", "train"]
 
 STRIKES = 3
 """Steps in a row without a finite loss before training goes back to the last checkpoint."""
+FORESEEN_FROM_SHARE = 0.03
+"""Of a job that ends by the clock: the first steps take longest, and would promise far too few."""
 
 
 def train(
@@ -198,8 +200,9 @@ def _outcome(state: TrainingState, device: torch.device) -> Trained:
 
 
 def _progress(task: Task, state: TrainingState, loss: float) -> Event:
-    total = state.step / state.share if state.share > 0 else task.training.steps
-    return Event(stage=task.name, done=state.step, total=round(total), unit="step", detail=f"loss {loss:.3f}")
+    foreseen = task.training.seconds is None or state.share >= FORESEEN_FROM_SHARE
+    total = round(state.step / state.share) if foreseen else 0
+    return Event(stage=task.name, done=state.step, total=total, unit="step", detail=f"loss {loss:.3f}")
 
 
 def _note(task: Task, state: TrainingState, detail: str, notify: Notify) -> None:

@@ -58,7 +58,7 @@ class Journal:
             Interrupted: A signal asked the run to stop.
         """
         now = time.monotonic()
-        if event.what != "progress" or now - self._logged.get(event.stage, 0.0) > 1.0 or event.done >= event.total:
+        if event.what != "progress" or now - self._logged.get(event.stage, 0.0) > 1.0 or event.ended:
             self._logged[event.stage] = now
             with open(self._events, "a", encoding="utf-8") as log:
                 log.write(f'{{"time": {time.time():.3f}, "event": {event.model_dump_json()}}}\n')

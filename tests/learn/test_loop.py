@@ -116,6 +116,16 @@ def test_time_ends_a_job_and_counts_over_restarts():
     assert done.curve[-1].learning_rate < done.curve[1].learning_rate
 
 
+def test_steps_within_a_time_are_foreseen_once_the_first_ones_are_done():
+    told = []
+    done = train(task(steps=10**6, seconds=1.0), source(), Memory().store, CPU, told.append)
+    totals = [event.total for event in told if event.what == "progress"]
+    assert totals[-1] == done.steps
+    unknown = totals.index(next(filter(None, totals)))
+    assert 0 < unknown < done.steps / 2
+    assert not any(totals[:unknown])
+
+
 def poisoned(bad):
     image = np.full((1, 8, 8, 8), bad, np.float32)
     return CaseSource(("bad",), lambda case: (image, np.ones((8, 8, 8), np.uint8)), ((1,),))
