@@ -42,15 +42,21 @@ class MemberPrediction:
     spacing_mm: Spacing
     before: Classes | None
 
-    def rows(self, *, mirror: bool, tell: Tell | None = None) -> Iterator[Heads]:
-        """Probabilities on the prepared grid, in pieces along its first axis; ``tell`` hears how far it is."""
+    def rows(self, *, mirror: bool, fold: int | None = None, tell: Tell | None = None) -> Iterator[Heads]:
+        """Probabilities on the prepared grid, in pieces along its first axis.
+
+        Args:
+            mirror: Average over mirrored copies.
+            fold: Of which network; None: the mean of all.
+            tell: Hears how far it is.
+        """
         prepared, geometry = self._prepared
         if self.before is not None:
             masks = one_hot(prepare_labels(self.before, geometry), self.labels.members)
             prepared = np.concatenate((prepared, masks))
         training = self.configuration.training
         ensemble = Ensemble(
-            self.networks,
+            self.networks if fold is None else self.networks[fold : fold + 1],
             training.patch_vox,
             "softmax" if self.labels.kind == "exclusive" else "sigmoid",
             self.device,

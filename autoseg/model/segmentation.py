@@ -32,7 +32,7 @@ from autoseg.quality import Segmented, expect, features
 from autoseg.volumes import temperature
 from autoseg.volumes.blending import mean, on_scale
 from autoseg.volumes.labels import Classes
-from autoseg.volumes.pieces import Canvas, Track, aligned
+from autoseg.volumes.pieces import Canvas, Heads, Track, aligned
 from autoseg.volumes.rounding import as_probabilities, quantized
 from autoseg.volumes.spikes import clipped
 from planners.contracts import Precision, Shape, Spacing
@@ -155,10 +155,14 @@ class SegmentationModel:
             mirror = self.record.mirror if tta == "auto" else tta == "full"
             tracks, weights = self._tracks(image, spacing_mm, mirror, tell)
             for place, parts in aligned(tracks, (z, y, x)):
-                for opinion, part in zip(opinions, parts, strict=False):
-                    opinion.put(place, segment(part, labels, spacing_mm))
-                scaled = (on_scale(part, labels.kind, how.scale, how.temperature) for part in parts)
-                blend = mean(scaled, weights, labels.kind, how.scale)
+                for index, opinion in enumerate(opinions):
+                    opinion.put(place, segment(_average(parts[index :: len(weights)]), labels, spacing_mm))
+                blends = []
+                for first in range(0, len(parts), len(weights)):
+                    of_fold = parts[first : first + len(weights)]
+                    scaled = (on_scale(part, labels.kind, how.scale, how.temperature) for part in of_fold)
+                    blends.append(mean(scaled, weights, labels.kind, how.scale))
+                blend = _average(blends)
                 votes.put(place, postprocessing.votes(blend, labels, self.record.decision))
                 if keep != "nothing":
                     exact = keep == "exact"
@@ -227,14 +231,19 @@ class SegmentationModel:
     ) -> tuple[list[Track], list[float]]:
         """What each member says, after what it builds on, and the members' weights.
 
+        Out of fold each blend was of one network of each member. Where the order matters, with logits or sharpened
+        probabilities, there is therefore a track of every member for each fold, fold after fold, so that the blends
+        can be averaged: on means over folds, which are flatter, another would come out than was chosen.
+
         A cascade sees the masks that it was trained and judged with: those of its first stage without mirrored copies.
         """
         weight_of = {member.configuration: member.weight for member in self.record.members}
         first_stages = {configuration.previous_stage for configuration in self.record.configurations}
-        own_rows = {name for name in weight_of if mirror or name not in first_stages}
-        shares = Shares(len(first_stages - {None}) + len(own_rows), tell)
+        folds = self._folds_apart
+        own_rows = {name for name in weight_of if mirror or name not in first_stages or len(folds) > 1}
+        shares = Shares(len(first_stages - {None}) + len(own_rows) * len(folds), tell)
         predicted: dict[str, Classes] = {}
-        tracks = []
+        tracks: list[list[Track]] = []
         for configuration in self.record.configurations:
             name = configuration.name
             before = None if configuration.previous_stage is None else predicted[configuration.previous_stage]
@@ -244,8 +253,20 @@ class SegmentationModel:
                 rows = list(one.rows(mirror=False, tell=shares.part()))  # few voxels, or there would be no second stage
                 predicted[name] = self._masks(one.track(rows), image)
             if name in weight_of:
-                tracks.append(one.track(one.rows(mirror=mirror, tell=shares.part()) if name in own_rows else rows))
-        return tracks, [weight_of[c.name] for c in self.record.configurations if c.name in weight_of]
+                if name in own_rows:
+                    tracks.append([one.track(one.rows(mirror=mirror, fold=k, tell=shares.part())) for k in folds])
+                else:
+                    tracks.append([one.track(rows)])
+        weights = [weight_of[c.name] for c in self.record.configurations if c.name in weight_of]
+        return [track for of_fold in zip(*tracks, strict=True) for track in of_fold], weights
+
+    @property
+    def _folds_apart(self) -> Sequence[int | None]:
+        """Folds whose networks are blended before their mean is taken; ``[None]``: means are blended."""
+        how, several = self.record.blend, len(self.record.members) > 1
+        counts = {len(self._networks[member.configuration]) for member in self.record.members}
+        linear = how.scale == "probabilities" and how.temperature == 1.0
+        return [None] if linear or not several or len(counts) > 1 else range(counts.pop())
 
     def _masks(self, track: Track, image: npt.NDArray[Any]) -> Classes:
         """The class map (z, y, x) of one member alone."""
@@ -274,3 +295,8 @@ def _repaired(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
     for reason, repair in told:
         warnings.warn(f"{reason}; {repair}", stacklevel=4)
     return repaired
+
+
+def _average(parts: Sequence[Heads]) -> Heads:
+    """The mean of equals, (H, ...); of one alone, itself."""
+    return parts[0] if len(parts) == 1 else np.mean(parts, axis=0)

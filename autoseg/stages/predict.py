@@ -29,7 +29,7 @@ from autoseg.volumes.labels import member_mask
 from autoseg.volumes.rounding import as_probabilities
 from autoseg.workspace import ModelFolder, hold
 
-algorithm_version = 5
+algorithm_version = 6
 
 Observe = Callable[[str, npt.NDArray[np.uint8] | npt.NDArray[np.float32]], None]
 """Takes a case's name and the canonical probabilities (H, z, y, x) that its mask is decided on, or whole numbers of

@@ -118,6 +118,22 @@ def test_the_record_says_how_to_blend_and_decide(tmp_path, image):
     np.testing.assert_array_equal(loaded.predict(image, (1.0, 1.0, 1.0)), file_values(decided, both.labels))
 
 
+@pytest.mark.parametrize("how", [Blend(scale="logits"), Blend(temperature=0.5)])
+def test_members_are_blended_fold_by_fold_as_they_were_out_of_fold(tmp_path, image, how):
+    members = (("3d_fullres", 3.0), ("2d", 1.0))
+    both = tiny.draft(members=members, folds=2).model_copy(update={"blend": how})
+    tiny.make(tmp_path / "both", both)
+    loaded = model.load(tmp_path / "both", device="cpu")
+    blends = []
+    for fold in range(2):
+        alone = model.SegmentationModel(
+            loaded.record, {n: loaded._networks[n][fold : fold + 1] for n, _ in members}, loaded.device
+        )
+        blends.append(alone.predict_probabilities(image, (1.0, 1.0, 1.0)))
+    found = loaded.predict_probabilities(image, (1.0, 1.0, 1.0))
+    np.testing.assert_allclose(found, np.mean(blends, axis=0), atol=1e-5)
+
+
 def test_regions_are_painted_in_their_file_values(tmp_path, image):
     tiny.make(tmp_path / "model", tiny.draft(labels=tiny.REGIONS))
     loaded = model.load(tmp_path / "model", device="cpu")
