@@ -148,7 +148,7 @@ class SegmentationModel:
         """
         z, y, x = image.shape[1:]
         self._require_room((z, y, x), keep)
-        how, labels, spacing_mm = self.record.blend, self.labels, self._as_trained(spacing_mm)
+        labels, spacing_mm = self.labels, self._as_trained(spacing_mm)
         probabilities, votes = Canvas((z, y, x)), Canvas((z, y, x))
         opinions = [Canvas((z, y, x)) for _ in self.record.members if self._compares_members]
         with self._lock:
@@ -157,12 +157,7 @@ class SegmentationModel:
             for place, parts in aligned(tracks, (z, y, x)):
                 for index, opinion in enumerate(opinions):
                     opinion.put(place, segment(_average(parts[index :: len(weights)]), labels, spacing_mm))
-                blends = []
-                for first in range(0, len(parts), len(weights)):
-                    of_fold = parts[first : first + len(weights)]
-                    scaled = (on_scale(part, labels.kind, how.scale, how.temperature) for part in of_fold)
-                    blends.append(mean(scaled, weights, labels.kind, how.scale))
-                blend = _average(blends)
+                blend = self._blend(parts, weights)
                 votes.put(place, postprocessing.votes(blend, labels, self.record.decision))
                 if keep != "nothing":
                     exact = keep == "exact"
@@ -259,6 +254,15 @@ class SegmentationModel:
                     tracks.append([one.track(rows)])
         weights = [weight_of[c.name] for c in self.record.configurations if c.name in weight_of]
         return [track for of_fold in zip(*tracks, strict=True) for track in of_fold], weights
+
+    def _blend(self, parts: Sequence[Heads], weights: Sequence[float]) -> Heads:
+        """Members blended by weight, fold by fold where parts are of single folds, and the blends averaged."""
+        how, kind, size = self.record.blend, self.labels.kind, len(weights)
+        blends = []
+        for first in range(0, len(parts), size):
+            scaled = (on_scale(part, kind, how.scale, how.temperature) for part in parts[first : first + size])
+            blends.append(mean(scaled, weights, kind, how.scale))
+        return _average(blends)
 
     @property
     def _folds_apart(self) -> Sequence[int | None]:
