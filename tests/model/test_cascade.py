@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from autoseg import model
-from autoseg.contracts import Member, Model, WeightsFile
+from autoseg.contracts import Blend, Member, Model, WeightsFile
 from autoseg.errors import RefusedError
 from autoseg.learn import infer
+from autoseg.volumes.blending import mean, on_scale
 from autoseg.volumes.labels import one_hot
 from autoseg.workspace import ModelFolder
 from tests.learn.tiny import predict_volume
@@ -15,7 +16,7 @@ from tests.model import tiny
 FIRST, SECOND = "3d_lowres", "3d_cascade_fullres"
 
 
-def cascade() -> Model:
+def cascade(folds: int = 1) -> Model:
     """Both stages at 1 mm, so that no resampling hides what goes in."""
     base = tiny.draft(members=((SECOND, 1.0),))
     first = tiny.configuration(FIRST, 3, 1, base.labels.heads)
@@ -25,7 +26,11 @@ def cascade() -> Model:
         update={
             "configurations": (first, second.model_copy(update={"network": network, "previous_stage": FIRST})),
             "members": (Member(configuration=SECOND, weight=1.0),),
-            "weights": tuple(WeightsFile(configuration=name, fold=0, file="", sha256="") for name in (FIRST, SECOND)),
+            "weights": tuple(
+                WeightsFile(configuration=name, fold=fold, file="", sha256="")
+                for name in (FIRST, SECOND)
+                for fold in range(folds)
+            ),
         }
     )
 
@@ -72,6 +77,28 @@ def test_mirrored_copies_are_of_the_second_stage_alone(made, both):
         expected = (expected + predict_volume(first, prepared, *mirrored)) / 2
     found = loaded.canonical_probabilities(image, (1.0, 1.0, 1.0), tta="full")
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_blend_of_both_stages_fold_by_fold(tmp_path):
+    """Each fold's stages are blended alone, but every second stage sees the masks that all folds of the first make."""
+    how = Blend(scale="logits")
+    tiny.make(tmp_path / "model", cascade(folds=2))
+    loaded = model.load(tmp_path / "model", device="cpu")
+    members = (Member(configuration=FIRST, weight=0.25), Member(configuration=SECOND, weight=0.75))
+    loaded = loaded.with_record(loaded.record.model_copy(update={"members": members, "blend": how}))
+    image = np.random.default_rng(0).normal(100, 20, (1, 16, 16, 16)).astype(np.float32)
+    prepared = (image - image.mean()) / image.std()
+    settings = (16, 16, 16), "softmax", (), loaded.device, "fp32"
+    first, second = (loaded._networks[name] for name in (FIRST, SECOND))
+    classes = predict_volume(first, prepared, *settings).argmax(0).astype(np.uint8)
+    seen = np.concatenate((prepared, one_hot(classes, loaded.labels.members)))
+    blends = []
+    for fold in range(2):
+        parts = [predict_volume([first[fold]], prepared, *settings), predict_volume([second[fold]], seen, *settings)]
+        scaled = [on_scale(part, "exclusive", how.scale, how.temperature) for part in parts]
+        blends.append(mean(scaled, [0.25, 0.75], "exclusive", how.scale))
+    found = loaded.canonical_probabilities(image, (1.0, 1.0, 1.0))
+    np.testing.assert_allclose(found, np.mean(blends, axis=0), atol=1e-4)
 
 
 @pytest.mark.parametrize("tta", ["none", "full"])
