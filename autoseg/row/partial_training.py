@@ -20,7 +20,7 @@ from autoseg.finetuning import Start
 from autoseg.job import Job as Work
 from autoseg.row import jobs, resume
 from autoseg.row.jobs import Job
-from autoseg.selection.halving import RUNGS
+from autoseg.row.search_time import Extent
 from autoseg.stages import crossvalidate, preprocess, train
 from autoseg.workspace import JobFolder, PreparedFolder, Workspace
 from planners import variants
@@ -96,14 +96,14 @@ class Trials:
         settings: What was asked for.
         notify: Told of every trial, step and case.
         about: What is searched.
-        trial_s: Predicted seconds of training on the last rung.
+        extent: How far the search goes.
     """
 
     workspace: Workspace
     settings: Settings
     notify: Notify
     about: Searched
-    trial_s: float
+    extent: Extent
     _known: dict[str, Variation] = field(default_factory=dict)  # by digest of what is trained
 
     def refuses(self, variation: Variation) -> str:
@@ -123,7 +123,8 @@ class Trials:
             ResourceError: The plan itself cannot be trained, or the disk is full.
         """
         plan = self.about.variant(variation)
-        part = variants.partial(plan, self.about.main.name, RUNGS[rung] * self.trial_s, self.about.budget)
+        rungs, budget = self.extent.rungs, self.about.budget
+        part = variants.partial(plan, self.about.main.name, rungs[rung].share * self.extent.trial_s, budget)
         folder, parents = self.workspace.trial(number, rung), self._parents(part)
         failed = _current(folder, "failure", TrialFailure, parents)
         if failed is not None:
@@ -131,7 +132,7 @@ class Trials:
         done = _current(folder, "crossvalidate", Validation, parents)
         if done is None:
             steps = part.configurations[0].training.steps
-            self.tell(f"trial {number} ({variation}), rung {rung + 1} of {len(RUNGS)}: {steps} steps")
+            self.tell(f"trial {number} ({variation}), rung {rung + 1} of {len(rungs)}: {steps} steps")
             try:
                 done = resume.make(folder.record("crossvalidate"), parents, lambda: self._made(part, folder, parents))
             except ResourceError as error:

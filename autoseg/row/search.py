@@ -18,7 +18,7 @@ from autoseg.row import search_time
 from autoseg.row.partial_training import FOLD, Searched, Trials
 from autoseg.row.search_time import Extent
 from autoseg.selection import halving
-from autoseg.selection.halving import RUNGS, Tried
+from autoseg.selection.halving import Tried
 from autoseg.volumes import statistics
 from autoseg.workspace import Workspace
 from planners import variants
@@ -43,35 +43,35 @@ def search(about: Searched, workspace: Workspace, settings: Settings, notify: No
         ResourceError: The plan itself cannot be trained, or the disk is full.
     """
     extent = search_time.extent(settings.search, about.main, len(about.judges), search_time.of_search(settings))
-    trials = Trials(workspace, settings, notify, about, extent.trial_s)
-    why = _hopeless(about, extent)
+    trials = Trials(workspace, settings, notify, about, extent)
+    why = _hopeless(trials)
     if why:
         trials.tell(f"no variant of the plan is tried: {why}")
         because = f"Nothing was tried, because {why}. The plan of the rules stands."
-        return _record(trials, extent, (), because)
+        return _record(trials, (), because)
     trials.tell(
         f"{extent.variants} of {settings.search} variants that were asked for are tried, on {len(about.judges)} cases; "
         f"this is predicted to take {extent.all_s / 3600:.2f} h"
     )
-    return choose(trials, extent)
+    return choose(trials)
 
 
-def choose(trials: Trials, extent: Extent) -> PlanSearch:
+def choose(trials: Trials) -> PlanSearch:
     """Make, or finish, the trials, and say which plan is trained."""
-    about, seed = trials.about, trials.settings.seed
+    about, extent, seed = trials.about, trials.extent, trials.settings.seed
     choices = variants.space(about.plan, about.fingerprint, about.wishes)
     tried = halving.search(choices, FIRST, trials, extent.variants, seed)
     shutil.rmtree(trials.workspace.prepared_for_search, ignore_errors=True)
-    whole = [trial for trial in tried[1:] if not trial.cause and len(trial.scores) == len(RUNGS)]
+    whole = [trial for trial in tried[1:] if not trial.cause and len(trial.scores) == len(extent.rungs)]
     best = max(whole, key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
     if best is None:
         because = "No variant could be judged, so the plan of the rules stands."
-        return _record(trials, extent, tried, because + _fewer(tried, extent))
+        return _record(trials, tried, because + _fewer(tried, extent))
     compared = sum(bool(trial.scores) for trial in tried[1:])
     gain = _gain(best, tried[0], seed, compared)
     chosen = best if gain.low is not None and gain.low > 0 else tried[0]
     because = _because(best, gain, compared) + _fewer(tried, extent)
-    return _record(trials, extent, tried, because, chosen, gain).model_copy(update={"compared": compared})
+    return _record(trials, tried, because, chosen, gain).model_copy(update={"compared": compared})
 
 
 def _fewer(tried: Sequence[Tried], extent: Extent) -> str:
@@ -82,22 +82,28 @@ def _fewer(tried: Sequence[Tried], extent: Extent) -> str:
     return f" Only {begun} of {extent.variants} variants were tried: there are no others that fit and differ."
 
 
-def _hopeless(about: Searched, extent: Extent) -> str:
+def _hopeless(trials: Trials) -> str:
     """Why nothing can be tried; empty: something can."""
+    about = trials.about
     if len({about.dataset.case(case).subject for case in about.judges}) < FEWEST_SUBJECTS:
         return f"fold {FOLD} has too few subjects to compare plans on"
-    return "" if extent.variants else "the time is too short for partial trainings that would tell anything"
+    if trials.extent.variants:
+        return ""
+    hours = search_time.fewest_hours(about.main, len(about.judges))
+    return (
+        f"{search_time.SHARE:.0%} of the hours is too short to train even one variant and the plan beside it; for "
+        f"--search to try anything here, give about {hours:g} hours"
+    )
 
 
 def _record(
     trials: Trials,
-    extent: Extent,
     tried: Sequence[Tried],
     because: str,
     chosen: Tried | None = None,
     gain: Interval = Interval(),
 ) -> PlanSearch:
-    about = trials.about
+    about, extent = trials.about, trials.extent
     plan = about.plan if chosen is None else about.variant(chosen.variation)
     return PlanSearch(
         asked=trials.settings.search,
@@ -119,15 +125,15 @@ def _trial(trial: Tried, trials: Trials) -> PlanTrial:
         variation=trial.variation,
         plan=_digest(trial, trials.about),
         rungs=tuple(trials.rung(trial.number, rung, scores) for rung, scores in enumerate(trial.scores)),
-        state=_state(trial),
+        state=_state(trial, trials.extent),
         cause=trial.cause,
     )
 
 
-def _state(trial: Tried) -> Literal["complete", "pruned", "failed", "refused"]:
+def _state(trial: Tried, extent: Extent) -> Literal["complete", "pruned", "failed", "refused"]:
     if trial.cause:
         return "refused" if trial.refused else "failed"
-    return "complete" if len(trial.scores) == len(RUNGS) else "pruned"
+    return "complete" if len(trial.scores) == len(extent.rungs) else "pruned"
 
 
 def _digest(trial: Tried, about: Searched) -> str | None:

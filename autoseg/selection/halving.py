@@ -1,4 +1,4 @@
-"""Successive halving over variants of a plan: all are trained a little, the best third three times as long, and so on.
+"""Successive halving over variants of a plan: all are trained a little, the best of them longer, the best in full.
 
 Jamieson and Talwalkar, Non-stochastic Best Arm Identification and Hyperparameter Optimization, AISTATS 2016. The plan
 itself is tried too and goes through every rung, because whatever wins must win against it. The number of variants is
@@ -16,7 +16,7 @@ than were asked for are tried only where there are no more.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import optuna
@@ -26,11 +26,10 @@ from autoseg.selection.trials import sampler
 from planners.contracts import Variation
 from planners.variation import AS_PLANNED, Value
 
-algorithm_version = 2
+algorithm_version = 3
 
 REDUCTION = 3
-RUNGS = (1 / REDUCTION**2, 1 / REDUCTION, 1.0)
-"""Shares of a whole trial's training; each is a training of its own, with the learning rate brought down to its end."""
+_SHARES = (1 / REDUCTION**2, 1 / REDUCTION, 1.0)
 _STARTUP = 6
 """Trials before the sampler learns from them; what is enumerated counts."""
 _ATTEMPTS = 50
@@ -63,13 +62,31 @@ class Tried:
         return None if self.cause or not self.scores else self.scores[-1].mean_dice.value
 
 
-def jobs(variants: int) -> tuple[int, ...]:
-    """Trainings on each rung, that of the plan among them.
+class Rung(NamedTuple):
+    """A step of the ladder.
 
-    >>> jobs(9), jobs(2)
-    ((10, 4, 2), (3, 2, 2))
+    Attributes:
+        share: Of a whole trial's training; each is one of its own, with the learning rate brought down to its end.
+        trainings: How many there are, that of the plan among them.
     """
-    return tuple(1 + max(1, variants // REDUCTION**rung) for rung in range(len(RUNGS)))
+
+    share: float
+    trainings: int
+
+
+def ladder(variants: int) -> tuple[Rung, ...]:
+    """The rungs for so many variants, those left out after which as many would go on as came.
+
+    >>> [(round(rung.share, 2), rung.trainings) for rung in ladder(9)]
+    [(0.11, 10), (0.33, 4), (1.0, 2)]
+    >>> [(round(rung.share, 2), rung.trainings) for rung in ladder(4)]
+    [(0.11, 5), (1.0, 2)]
+    >>> ladder(1)
+    (Rung(share=1.0, trainings=2),)
+    """
+    rungs = [Rung(share, 1 + max(1, variants // REDUCTION**k)) for k, share in enumerate(_SHARES)]
+    going_on = (*(rung.trainings for rung in rungs[1:]), 0)
+    return tuple(rung for rung, left in zip(rungs, going_on, strict=True) if left < rung.trainings)
 
 
 def whole_trainings(variants: int) -> float:
@@ -78,7 +95,7 @@ def whole_trainings(variants: int) -> float:
     >>> round(whole_trainings(9), 2)
     4.44
     """
-    return sum(share * count for share, count in zip(RUNGS, jobs(variants), strict=True))
+    return sum(rung.share * rung.trainings for rung in ladder(variants))
 
 
 def search(
@@ -98,7 +115,7 @@ def search(
         tried only where the space has no more.
     """
     tried = _first_rung(choices, first, judge, variants, seed)
-    for rung, count in enumerate(jobs(variants)[1:], start=1):
+    for rung, (_, count) in enumerate(ladder(variants)[1:], start=1):
         kept = [trial for trial in tried[1:] if trial.value is not None and len(trial.scores) == rung]
         best = sorted(kept, key=lambda trial: (-(trial.value or 0.0), trial.number))[: count - 1]
         for trial in (tried[0], *best) if best else ():

@@ -9,8 +9,7 @@ from autoseg.errors import ChangedInputs, Interrupted, ResourceError, UsageError
 from autoseg.events import silent
 from autoseg.row.partial_training import Searched, Trials
 from autoseg.row.search import choose
-from autoseg.row.search_time import SHARE, Extent, extent, left_to_plan
-from autoseg.selection.halving import RUNGS
+from autoseg.row.search_time import SHARE, Extent, extent, fewest_hours, left_to_plan
 from autoseg.status import status
 from autoseg.workspace import Workspace
 from planners.contracts import Parent, Plan, Variation
@@ -41,7 +40,7 @@ def search(row, workspace: Workspace, notify=silent) -> PlanSearch:
     settings = row.settings.model_copy(update={"search": 2})
     about = Searched(planned, row.fingerprint, budget, settings.wishes, row.development)
     trial_s = (STEPS + 0.5) * one.cost.step_s
-    return choose(Trials(workspace, settings, notify, about, trial_s), Extent(2, trial_s, 0.0))
+    return choose(Trials(workspace, settings, notify, about, Extent(2, trial_s, 0.0)))
 
 
 def folder(row, path) -> Workspace:
@@ -81,7 +80,7 @@ def test_a_search_stopped_after_a_trial_goes_on_to_the_same_choice(opened, tmp_p
 def _check(made: PlanSearch, workspace: Workspace, row) -> None:
     plan, variant, wider, larger, other = made.trials
     assert [trial.variation for trial in made.trials[1:]] == list(FIRST[:4])
-    assert [rung.steps for rung in plan.rungs] == [1, 1, 3]
+    assert [rung.steps for rung in plan.rungs] == [1, 3]
     assert made.variants == (variant, other)
     assert sorted((variant.state, other.state)) == ["complete", "pruned"]
     assert made.compared == 2
@@ -127,7 +126,7 @@ def test_a_search_takes_its_share_of_the_hours_and_another_number_asks_for_repla
     with pipeline.opened(out, source, asked) as row:
         assert row.plan.predicted_hours <= (1 - SHARE) * 0.1
         assert row.planning.search.trials == ()
-        assert "time is too short" in row.planning.search.because
+        assert "too short to train even one variant" in row.planning.search.because
         assert records.digest(row.plan) == records.digest(records.read(row.workspace.record("plan"), Plan))
     with pipeline.opened(out, source, asked.model_copy(update={"search": 4})) as row:
         assert row.planning.search.asked == 4
@@ -177,7 +176,15 @@ def test_as_many_variants_are_tried_as_the_hours_hold(opened):
     assert few.all_s <= 0.065 * 3600
     assert many.trial_s <= 600.0
     assert extent(8, one, 4, 0.01).variants == 0
-    assert few.trial_s * RUNGS[0] >= 60 * 0.1
+    assert few.trial_s * few.rungs[0].share >= 60 * 0.1
+    alone = extent(8, one, 4, 0.04)
+    assert alone.variants == 1 and alone.trial_s >= 9 * 60 * 0.1
+    enough = fewest_hours(one, 4)
+    assert extent(8, one, 4, SHARE * enough).variants == 1
+    assert extent(8, one, 4, SHARE * (enough - 0.02)).variants == 0
+    short = one.model_copy(update={"cost": one.cost.model_copy(update={"fold_training_s": 20.0})})
+    assert extent(1, short, 4, None).trial_s == 20.0
+    assert extent(4, short, 4, None).variants == 1
 
 
 def test_a_variation_that_trains_what_another_trains_is_refused(opened, tmp_path):
@@ -185,7 +192,7 @@ def test_a_variation_that_trains_what_another_trains_is_refused(opened, tmp_path
     made = opened.planning
     about = Searched(made.planned, made.fingerprint, made.budget, opened.settings.wishes, opened.development)
     settings = opened.settings.model_copy(update={"search": 2})
-    trials = Trials(folder(opened, tmp_path / "same"), settings, silent, about, 1.0)
+    trials = Trials(folder(opened, tmp_path / "same"), settings, silent, about, Extent(2, 1.0, 0.0))
     assert trials.refuses(Variation()) == ""
     assert trials.refuses(Variation(rate=0.3)) == trials.refuses(Variation(rate=0.3)) == ""
     larger = Variation(patch=2.0)
