@@ -42,25 +42,20 @@ class OutOfFold:
     box: Box
 
 
-def write_out_of_fold(path: Path, probabilities: npt.NDArray[np.floating], background: int | None) -> None:
+def write_pieces(
+    path: Path, pieces: Iterable[tuple[Place, npt.NDArray[np.floating]]], shape: Shape, background: int | None
+) -> None:
     """Write one case's prediction, atomically.
 
     Args:
         path: The ``.npz`` to make.
-        probabilities: (H, z, y, x) on the canonical source grid, uncropped.
+        pieces: (H, ...), each with its place in the canonical source grid, which they fill together.
+        shape: (z, y, x) of that grid.
         background: Head that stands for background (exclusive labels); None for regions, which have no such head.
 
     Raises:
         ValueError: The network gave something that is no number.
     """
-    z, y, x = probabilities.shape[1:]
-    write_pieces(path, [((slice(0, z), slice(0, y), slice(0, x)), probabilities)], (z, y, x), background)
-
-
-def write_pieces(
-    path: Path, pieces: Iterable[tuple[Place, npt.NDArray[np.floating]]], shape: Shape, background: int | None
-) -> None:
-    """The same of a prediction that comes in pieces (H, ...), each with its place in the case's grid of this shape."""
     whole, boxes = Canvas(shape), []
     for place, heads in pieces:
         found = uncertain_box(heads, background)
@@ -132,7 +127,7 @@ def read_out_of_fold(path: Path, shape: Shape, kind: LabelKind) -> npt.NDArray[n
     """Read one case's prediction on the whole canonical grid, (H, z, y, x).
 
     Args:
-        path: A file of ``write_out_of_fold``.
+        path: A file of ``write_pieces``.
         shape: The canonical grid.
         kind: ``exclusive`` predictions are background (head 0) outside the box, ``regions`` are 0 everywhere there.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from autoseg import records
 from autoseg.contracts import Audit, Case, CaseContent, CaseScan, Channel, Dataset, Label, LabelSet, Region, Split
-from autoseg.outoffold import write_out_of_fold
+from autoseg.outoffold import write_pieces
 from autoseg.workspace import Workspace
 from planners.contracts import Augmentation, Configuration, Cost, NetworkPlan, Normalization, Plan, TrainingPlan
 
@@ -18,6 +18,12 @@ REGIONS = LabelSet(
     regions=(Region(name="whole", members=(1, 2), writes=1), Region(name="core", members=(2,), writes=2)),
 )
 SHAPE = (12, 16, 14)
+
+
+def write_out_of_fold(path: Path, probabilities: np.ndarray, background: int | None) -> None:
+    """A prediction (H, z, y, x) on the whole of its grid, in one piece."""
+    z, y, x = probabilities.shape[1:]
+    write_pieces(path, [((slice(0, z), slice(0, y), slice(0, x)), probabilities)], (z, y, x), background)
 
 
 def configuration(name: str, heads: int) -> Configuration:

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from autoseg.errors import DataError, UnreadableFile
-from autoseg.outoffold import embed, place, read_cropped, read_job, read_out_of_fold, write_out_of_fold, write_pieces
+from autoseg.outoffold import embed, place, read_cropped, read_job, read_out_of_fold, write_pieces
 from autoseg.workspace import JobFolder
+from tests.oof_world import write_out_of_fold
 
 SHAPE = (6, 9, 8)
 

@@ -1,8 +1,8 @@
-"""Image to network input and back: order axes, crop to what is not zero, normalize, resample; and the way back.
+"""Image to network input: order axes, crop to what is not zero, normalize, resample.
 
 The order matters: cropping first makes all that follows cheaper, and normalizing before resampling keeps zeros exactly
 zero, so that statistics inside the non-zero region mean what they say. ``Geometry`` remembers what was done; with it
-predictions return to exactly the grid the image came on.
+predictions return to exactly the grid the image came on (``restoring``).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import numpy as np
 
 from autoseg.errors import DataError
 from autoseg.volumes.normalize import Scheme, normalize
-from autoseg.volumes.resample import box_slices, resample_image, resample_labels, resample_probabilities
+from autoseg.volumes.resample import box_slices, resample_image, resample_labels
 from planners.axes import AS_THEY_ARE, thickest_first
 from planners.contracts import Axes, Box, Shape, Spacing
 
@@ -182,28 +182,6 @@ def prepare_labels(labels: np.ndarray, geometry: Geometry) -> np.ndarray:
     """
     cropped = labels.transpose(geometry.axes)[box_slices(geometry.crop_box)]
     return np.ascontiguousarray(resample_labels(cropped, geometry.shape, geometry.source_spacing_mm))
-
-
-def restore_probabilities(probabilities: np.ndarray, geometry: Geometry, background: int | None) -> np.ndarray:
-    """Bring predictions back to the canonical source grid.
-
-    Args:
-        probabilities: (H, …) on the prepared grid.
-        geometry: From ``prepare``.
-        background: The head that is certain outside the crop (exclusive labels: 0); None: all are 0 there (regions).
-
-    Returns:
-        (H, z, y, x) float32 on the canonical source grid.
-    """
-    cropped = tuple(stop - start for start, stop in geometry.crop_box)
-    inner = resample_probabilities(probabilities, (cropped[0], cropped[1], cropped[2]))
-    if cropped == geometry.source_shape:
-        return in_canonical_order(inner, geometry.axes)
-    out = np.zeros((len(inner), *geometry.source_shape), np.float32)
-    if background is not None:
-        out[background] = 1.0
-    out[(slice(None), *box_slices(geometry.crop_box))] = inner
-    return in_canonical_order(out, geometry.axes)
 
 
 def in_canonical_order(volumes: np.ndarray, axes: Axes) -> np.ndarray:

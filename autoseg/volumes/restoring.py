@@ -11,14 +11,12 @@ _MARGIN_ROWS = 32
 
 
 def restored_pieces(rows: Iterable[np.ndarray], geometry: Geometry, background: int | None) -> Iterator[np.ndarray]:
-    """What ``restore_probabilities`` gives of a whole, in pieces along the canonical axis ``geometry.axes[0]``.
-
-    Axes are interpolated in another order, which changes no more than rounding does.
+    """Bring predictions back to the canonical source grid, in pieces along its axis ``geometry.axes[0]``.
 
     Args:
         rows: (H, n, ...) float32, pieces of the prepared grid along its first axis, in their order.
         geometry: From ``prepare``.
-        background: As for ``restore_probabilities``.
+        background: The head that is certain outside the crop (exclusive labels: 0); None: all are 0 there (regions).
 
     Yields:
         (H, z, y, x) float32, C-contiguous; together they are the canonical source grid.

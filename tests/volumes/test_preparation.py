@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoseg.errors import DataError
-from autoseg.volumes.preparation import nonzero_box, prepare, prepare_labels, restore_probabilities
+from autoseg.volumes.preparation import nonzero_box, prepare, prepare_labels
 from planners.contracts import Normalization
+from tests.volumes.whole import restore_probabilities
 
 AS_IS = (Normalization(channel="c", scheme="none"),)
 

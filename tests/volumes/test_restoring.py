@@ -6,8 +6,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from autoseg.volumes.preparation import Geometry, restore_probabilities
+from autoseg.volumes.preparation import Geometry
 from autoseg.volumes.restoring import restored_pieces
+from tests.volumes.whole import restore_probabilities
 
 
 def cut(whole, sizes):
