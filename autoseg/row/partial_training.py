@@ -139,7 +139,8 @@ class Trials:
                 if number == 0 or isinstance(error.__cause__, OSError):  # the plan itself, or a full disk
                     raise
                 return self._failed(str(error), folder, parents)
-            self.tell(f"trial {number}: mean Dice {done.configurations[0].oof.mean_dice.value}")
+            value = done.configurations[0].oof.mean_dice.value
+            self.tell(f"trial {number}: mean Dice {'unknown' if value is None else format(value, '.4f')}")
         _clear(folder.job(self.about.main.name, FOLD))
         return done.configurations[0].oof
 
