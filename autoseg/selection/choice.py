@@ -28,7 +28,7 @@ def explain(
     """
     start = f"Out of fold, the simplest candidate, {describe(default[0])}, reaches a mean Dice of {default[1]:.4f}. "
     if chosen[0] == default[0]:
-        return start + f"In {tried} trials none was better by more than one standard error, so it ships."
+        return start + f"In {tried} trials none was better by more than chance allows, so it ships."
     found = (
         f"After {tried} trials the search prefers {describe(chosen[0])}, at {chosen[1]:.4f} on the cases it was chosen "
         "on. "

@@ -1,15 +1,18 @@
 """The empirical search: which recipe and which post-processing do the out-of-fold predictions support?
 
     trials (``trials``) ─▶ finalists: the best recipe of each price, and what others would ship ─▶ post-processing,
-    exact and per target (``finalists``) ─▶ choice: mean Dice; ties by NSD, then by cost ─▶ the one-standard-error rule
+    exact and per target (``finalists``) ─▶ no lucky biases ─▶ the best: mean Dice; ties by NSD, then by cost ─▶ the
+    one-standard-error rule
 
-The rule: among the candidates within one standard error of the best (of the paired difference, over subjects), the
-cheapest at inference, then the simplest, is chosen (Breiman et al., CART, 1984, section 3.4.3). Nothing here depends on
-the clock.
+Biases are many, and the best of them is lucky: of N equals, each off by a standard error, the best looks better by
+about sqrt(2 ln N) of these. So biases have to gain more than that over none at the same price (of the paired
+difference, over subjects). The rule then chooses, among the candidates within one standard error of the best, the
+cheapest at inference, then the simplest (Breiman et al., CART, 1984, section 3.4.3). Nothing here depends on the clock.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import log, sqrt
 
 from autoseg.selection import nnunet
 from autoseg.selection.evidence import Evidence, Rows
@@ -22,7 +25,7 @@ from autoseg.volumes.statistics import paired_standard_error
 TIE = 1e-4
 """Mean Dice this close is no difference: the store's rounding can move it as much."""
 _MOST_TIED = 3
-_MOST_PRICES = 5
+_MOST_LEVELS = 6
 
 Nsd = Callable[[Choice, Rows], float]
 """Mean NSD of a choice over some cases."""
@@ -68,11 +71,11 @@ class Search:
         )
 
     def finalists(self, tried: tuple[Tried, ...]) -> tuple[Recipe, ...]:
-        """The best recipe of each price, the best single one as it is, and nnU-Net's; without repetition."""
-        by_price: dict[float, list[Tried]] = {}
+        """The best recipe of each price, with biases and without, the best single one as it is, and nnU-Net's."""
+        levels: dict[tuple[float, bool], list[Tried]] = {}
         for each in tried:
-            by_price.setdefault(self.evidence.space.case_s(each.recipe), []).append(each)
-        ranked = sorted(map(_simplest, by_price.values()), key=lambda each: -each.mean_dice)[:_MOST_PRICES]
+            levels.setdefault((self.evidence.space.case_s(each.recipe), bool(each.recipe.biases)), []).append(each)
+        ranked = sorted(map(_simplest, levels.values()), key=lambda each: -each.mean_dice)[:_MOST_LEVELS]
         everybodys = (self._default().recipe, nnunet.recipe(self.evidence, self.rows))
         return tuple(dict.fromkeys([*everybodys, *(each.recipe for each in ranked)]))
 
@@ -86,7 +89,8 @@ class Search:
             choices += [each.plain(), each.cleaned(self.rows, joint=False)]
             choices += [each.cleaned(self.rows, joint=True)] if each.can_join else []
         scored = {choice: Scored(choice, self._mean(finalists, choice)) for choice in choices}
-        chosen = self._simplest_good(finalists, tuple(scored.values()), nsd)
+        biased = len({each.recipe for each in tried if each.recipe.biases})
+        chosen = self._simplest_good(finalists, tuple(scored.values()), nsd, biased)
         return Outcome(tuple(scored.values()), scored[choices[0]], scored[baseline], chosen)
 
     def _default(self) -> Tried:
@@ -98,21 +102,40 @@ class Search:
     def _mean(self, finalists: Mapping[Recipe, Finalist], choice: Choice) -> float:
         return self.evidence.mean(finalists[choice.recipe].dice(choice), self.rows)
 
-    def _simplest_good(self, finalists: Mapping[Recipe, Finalist], scored: tuple[Scored, ...], nsd: Nsd) -> Scored:
-        """The one-standard-error rule."""
-        best = self._best(scored, nsd)
-        subjects = [self.evidence.subjects[row] for row in self.rows]
-        scorable = self.evidence.scorable(self.rows)
-        tables = {
-            each.choice: finalists[each.choice.recipe].dice(each.choice)[self.rows][:, scorable] for each in scored
-        }
+    def _simplest_good(
+        self, finalists: Mapping[Recipe, Finalist], scored: tuple[Scored, ...], nsd: Nsd, biased: int
+    ) -> Scored:
+        """The one-standard-error rule, among candidates that owe nothing to luck; so many recipes had biases."""
+        candidates = self._without_luck(finalists, scored, biased)
+        best = self._best(candidates, nsd)
         good = [best]
-        for other in scored:
-            if self._simplicity(other) < self._simplicity(best):
-                error = paired_standard_error(tables[best.choice], tables[other.choice], subjects, self.seed)
-                if best.mean_dice - other.mean_dice <= error:
-                    good.append(other)
+        for other in candidates:
+            simpler = self._simplicity(other) < self._simplicity(best)
+            if simpler and best.mean_dice - other.mean_dice <= self._error(finalists, best, other):
+                good.append(other)
         return min(good, key=self._simplicity)
+
+    def _without_luck(
+        self, finalists: Mapping[Recipe, Finalist], scored: tuple[Scored, ...], biased: int
+    ) -> tuple[Scored, ...]:
+        """Candidates without biases, and those whose biases gain more than the best of so many does by luck."""
+        luck = sqrt(2 * log(max(biased, 2)))  # in standard errors
+        plain = [each for each in scored if not each.choice.recipe.biases]
+
+        def believed(one: Scored) -> bool:
+            price = self._simplicity(one)[0]
+            rival = max(plain, key=lambda each: (self._simplicity(each)[0] == price, each.mean_dice))
+            return one.mean_dice - rival.mean_dice > luck * self._error(finalists, one, rival)
+
+        return tuple(one for one in scored if not one.choice.recipe.biases or believed(one))
+
+    def _error(self, finalists: Mapping[Recipe, Finalist], one: Scored, other: Scored) -> float:
+        """Standard error of the difference of two, paired over subjects."""
+        subjects, scorable = [self.evidence.subjects[row] for row in self.rows], self.evidence.scorable(self.rows)
+        first, second = (
+            finalists[each.choice.recipe].dice(each.choice)[self.rows][:, scorable] for each in (one, other)
+        )
+        return paired_standard_error(first, second, subjects, self.seed)
 
     def _best(self, scored: tuple[Scored, ...], nsd: Nsd) -> Scored:
         """The highest mean Dice; of those as good, the highest NSD, then the cheapest."""

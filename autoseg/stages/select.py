@@ -41,7 +41,7 @@ from autoseg.selection.trials import Effort
 from autoseg.volumes import statistics
 from planners.contracts import Plan
 
-algorithm_version = 6
+algorithm_version = 7
 
 _STRENGTHS = (0.5, 1.0, 1.25, 1.5, 2.0)
 

@@ -206,6 +206,20 @@ def test_too_timid_a_member_gets_a_bias(tmp_path):
     assert "the mean of several is flatter" in selection.because
 
 
+def test_a_bias_that_the_best_of_many_has_by_luck_is_not_preferred(tmp_path):
+    """It helps two cases in six: more than one standard error, less than luck gives the best of all that are tried."""
+    world = make(tmp_path, cases=6, folds=3)
+    for index, (case, truth) in enumerate(world.truth.items()):
+        timid = (truth == 1) & (np.indices(SHAPE)[0] % 2 == 0) & (index < 2)
+        heads = probabilities(truth, EXCLUSIVE)
+        heads[:, timid] = np.array([0.55, 0.4, 0.05])[:, None]
+        world.predict("3d_fullres", case, heads)
+    selection, _ = run(world)
+    assert not selection.preferred.decision.biases
+    best = max(selection.trials, key=lambda trial: trial.oof_mean_dice)
+    assert best.decision.biases and best.oof_mean_dice > selection.preferred.oof_mean_dice + 0.01
+
+
 @pytest.mark.fault(
     48,
     "a label that no reference shows, and one of a single voxel, at selection",
