@@ -5,6 +5,10 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from autoseg import environment
+
+environment.inherit()  # before anything loads torch: without, tests take many times as long beside other work
+
 PHANTOM_SHAPE = (12, 20, 16)
 
 SLOW_IS_FINE = [HealthCheck.too_slow]
